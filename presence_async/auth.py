@@ -1,0 +1,308 @@
+"""The token keeper: one token for everyone, at most one refresh in flight.
+
+Waiters wait for the refresh with `asyncio.wait({task})`: cancelling one cancels only that
+one (awaiting the task itself would cancel the refresh for all). The refresh runs in a
+context of its own, so that it keeps nobody's context variables alive.
+
+Token requests do not go through the API's limiter: the login host counts them apart.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import copy
+import inspect
+import json
+import logging
+import re
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, Final
+
+import attrs
+
+from presence_async.errors import (
+    AuthenticationError,
+    ClosedError,
+    PresenceConnectionError,
+    PresenceError,
+    PresenceTimeoutError,
+    RateLimitedError,
+    ServerError,
+)
+from presence_async.failures import token_error
+from presence_async.grants import Auth, StaticToken, TokenRequest
+from presence_async.hooks import TokenRefreshed
+from presence_async.retry import backoff
+from presence_async.routes import TOKEN
+from presence_async.secret import MaskedStr, Secret
+
+if TYPE_CHECKING:
+    from presence_async.hooks import Record
+    from presence_async.wire import Response
+
+__all__ = ["Token", "TokenKeeper"]
+
+_LOGGER: Final = logging.getLogger("presence_async.auth")
+
+ATTEMPTS: Final = 3
+# The shortest lifetime an OAuth client can be given; assumed when none is told.
+ASSUMED_LIFETIME: Final = 300.0
+LONGEST_LIFETIME: Final = 172_800.0
+# A token is not used in its last seconds: it may expire on its way.
+EXPIRY_MARGIN: Final = 5.0
+# Renewal starts between these shares of the lifetime, by chance, so that many
+# processes that started together do not renew together.
+RENEW_FROM, RENEW_SPREAD = 0.75, 0.15
+
+_VISIBLE: Final = re.compile(r"[\x21-\x7e]+", re.ASCII)
+
+OnRefreshToken = Callable[[str], Awaitable[object] | object]
+"""Called with every new refresh token, so that it can be stored."""
+
+
+@attrs.frozen(eq=False)
+class Token:
+    """An access token and what is sent with it; compared by identity.
+
+    Attributes:
+        headers: Header fields of a request without a body.
+        body_headers: Header fields of a request with a JSON body.
+        expires_at: Loop time after which it is not used any more.
+    """
+
+    headers: dict[str, str] = attrs.field(repr=False)
+    body_headers: dict[str, str] = attrs.field(repr=False)
+    expires_at: float
+
+
+def _token(secret: Secret, expires_at: float, user_agent: str) -> Token:
+    headers = {
+        "Authorization": MaskedStr(f"Bearer {secret.reveal()}"),
+        "Accept": "application/json",
+        "User-Agent": user_agent,
+    }
+    return Token(headers, headers | {"Content-Type": "application/json"}, expires_at)
+
+
+@attrs.frozen
+class _Grant:
+    """What the token endpoint granted."""
+
+    access_token: Secret
+    refresh_token: Secret | None
+    lifetime: float
+
+
+def _read_grant(response: Response) -> _Grant:
+    """The grant in a 200 of the token endpoint; some errors come as 200 too."""
+    try:
+        body: Any = json.loads(response.body)
+    except (ValueError, RecursionError):
+        body = None
+    if not 200 <= response.status < 300 or not isinstance(body, dict) or "error" in body:  # noqa: PLR2004
+        raise token_error(TOKEN, response)
+    access, kind = body.get("access_token"), body.get("token_type", "bearer")
+    if not isinstance(access, str) or not _VISIBLE.fullmatch(access):
+        raise token_error(TOKEN, response)
+    if not isinstance(kind, str) or kind.lower() != "bearer":
+        raise token_error(TOKEN, response)
+    told = body.get("expires_in")
+    lifetime = ASSUMED_LIFETIME
+    if isinstance(told, int | float) and not isinstance(told, bool) and told > 0:
+        lifetime = float(min(told, LONGEST_LIFETIME))
+    refresh = body.get("refresh_token")
+    renewing = Secret(refresh) if isinstance(refresh, str) and refresh else None
+    return _Grant(Secret(access), renewing, lifetime)
+
+
+class TokenKeeper:
+    """Holds the token, renews it before it expires, and gives everyone the same one."""
+
+    def __init__(
+        self,
+        auth: Auth,
+        post: Callable[[TokenRequest], Awaitable[Response]],
+        *,
+        loop: asyncio.AbstractEventLoop,
+        chance: Callable[[], float],
+        emit: Callable[[Record], None],
+        on_refresh_token: OnRefreshToken | None,
+        timeout: float,
+        user_agent: str,
+    ) -> None:
+        self._auth = auth
+        self._post = post
+        self._loop = loop
+        self._chance = chance
+        self._emit = emit
+        self._on_refresh_token = on_refresh_token
+        self._timeout = timeout
+        self._user_agent = user_agent
+        self._token: Token | None = None
+        self._refresh_token: Secret | None = None
+        self._obtained = False
+        self._refused = False
+        self._task: asyncio.Task[Token | PresenceError] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._held: RateLimitedError | None = None
+        self._held_until = 0.0
+        if isinstance(auth, StaticToken):
+            self._token = _token(auth.access_token, float("inf"), user_agent)
+
+    def fresh(self) -> Token | None:
+        """The token, if there is one that is good to use now."""
+        token = self._token
+        if token is not None and self._loop.time() < token.expires_at:
+            return token
+        return None
+
+    async def acquire(self) -> Token:
+        """A good token, after waiting for a refresh where one is needed.
+
+        Raises:
+            AuthenticationError: The grant was refused, or cannot be renewed.
+            PresenceError: The login host could not be reached, failed, or throttles.
+        """
+        if (token := self.fresh()) is not None:
+            return token
+        task = self._task
+        if task is None:
+            self._refuse_when_held()
+            task = self._start(background=False)
+        await asyncio.wait({task})
+        if task.cancelled():
+            raise ClosedError("the client was closed while it waited for a token")
+        outcome = task.result()
+        if isinstance(outcome, PresenceError):
+            # A copy each: waiters add their own traceback and call to it.
+            raise copy.copy(outcome)
+        return outcome
+
+    def invalidate(self, token: Token) -> None:
+        """The API refused `token`; forget it, unless it has been replaced already."""
+        if self._token is token:
+            self._token = None
+            self._refused = True
+
+    @property
+    def renewable(self) -> bool:
+        """Whether another token can be asked for at all."""
+        return self._next_request() is not None
+
+    async def aclose(self) -> None:
+        """Stop renewing; ends a refresh in flight and waits until it has ended."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait({self._task})
+
+    def _next_request(self) -> TokenRequest | None:
+        auth = self._auth
+        if isinstance(auth, StaticToken):
+            return None
+        return auth.renewal(self._refresh_token) if self._obtained else auth.first_request()
+
+    def _refuse_when_held(self) -> None:
+        """While the login host throttles, nobody asks it again."""
+        wait = self._held_until - self._loop.time()
+        if self._held is not None and wait > 0:
+            error = copy.copy(self._held)
+            error.retry_after = wait
+            raise error
+
+    def _start(self, *, background: bool) -> asyncio.Task[Token | PresenceError]:
+        task = self._loop.create_task(
+            self._refresh(background=background),
+            name="presence_async token refresh",
+            context=contextvars.Context(),
+        )
+        self._task = task
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, _: asyncio.Task[Token | PresenceError]) -> None:
+        self._task = None
+
+    async def _refresh(self, *, background: bool) -> Token | PresenceError:
+        """Fetch a token; a failure is a result, for there may be nobody waiting for it."""
+        try:
+            async with asyncio.timeout(self._timeout):
+                grant = await self._fetch()
+        except PresenceError as error:
+            outcome: PresenceError = error
+        except TimeoutError:
+            outcome = PresenceTimeoutError(f"no token within {self._timeout:g} s")
+        else:
+            return await self._accept(grant, background=background)
+        self._note_failure(outcome, background=background)
+        return outcome
+
+    async def _fetch(self) -> _Grant:
+        request = self._next_request()
+        if request is None:
+            raise AuthenticationError(self._dead_end())
+        attempt = 1
+        while True:
+            try:
+                return _read_grant(await self._post(request))
+            except (ServerError, PresenceConnectionError, PresenceTimeoutError) as error:
+                harmless = request.repeatable or not error.outcome_unknown
+                if not harmless or attempt == ATTEMPTS:
+                    raise
+            await asyncio.sleep(backoff(attempt, self._chance()))
+            attempt += 1
+
+    def _dead_end(self) -> str:
+        what = "was refused" if self._refused else "has expired"
+        return f"the token {what} and {type(self._auth).__name__} cannot renew it: log in again"
+
+    async def _accept(self, grant: _Grant, *, background: bool) -> Token:
+        self._obtained = True
+        self._held = None
+        now = self._loop.time()
+        usable = max(grant.lifetime - EXPIRY_MARGIN, grant.lifetime / 2)
+        self._token = _token(grant.access_token, now + usable, self._user_agent)
+        if grant.refresh_token is not None and grant.refresh_token != self._refresh_token:
+            self._refresh_token = grant.refresh_token
+            await self._hand_out(grant.refresh_token)
+        if self.renewable:
+            self._renew_in(grant.lifetime * (RENEW_FROM + RENEW_SPREAD * self._chance()))
+        _LOGGER.info("token obtained, expires in %.0f s", grant.lifetime)
+        self._emit(TokenRefreshed(grant.lifetime, background=background, error=None))
+        return self._token
+
+    async def _hand_out(self, refresh_token: Secret) -> None:
+        """Give a new refresh token to the caller's store; its failure is not ours."""
+        if self._on_refresh_token is None:
+            return
+        try:
+            result = self._on_refresh_token(refresh_token.reveal())
+            if inspect.isawaitable(result):
+                await result
+        except Exception:
+            _LOGGER.exception("on_refresh_token failed; the new refresh token is not stored")
+
+    def _note_failure(self, error: PresenceError, *, background: bool) -> None:
+        if isinstance(error, RateLimitedError) and error.retry_after:
+            self._held = error
+            self._held_until = self._loop.time() + error.retry_after
+        _LOGGER.warning("token refresh failed: %s", error)
+        self._emit(TokenRefreshed(None, background=background, error=error))
+        token = self._token
+        if background and token is not None:
+            # The old token still works: try again well before it ends.
+            left = token.expires_at - self._loop.time()
+            self._renew_in(max(left * (0.25 + 0.25 * self._chance()), 1.0))
+
+    def _renew_in(self, seconds: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_later(seconds, self._renew)
+
+    def _renew(self) -> None:
+        self._timer = None
+        if self._task is None:
+            self._start(background=True)

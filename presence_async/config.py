@@ -1,0 +1,273 @@
+"""Settings as frozen values, checked when they are made. Never reads the environment.
+
+Regions and hosts: `purecloud_region_hosts.py` and `configuration.py` of the vendor's
+Python SDK. API base `https://api.{domain}`, login base `https://login.{domain}`.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import math
+import re
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+import attrs
+
+from presence_async.errors import ConfigurationError
+from presence_async.secret import Secret
+
+if TYPE_CHECKING:
+    import ssl as ssl_module
+    from collections.abc import Mapping
+
+__all__ = [
+    "REGIONS",
+    "CallOptions",
+    "ClientConfig",
+    "Endpoints",
+    "ProxySettings",
+    "positive",
+]
+
+REGIONS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "us_east_1": "mypurecloud.com",
+        "eu_west_1": "mypurecloud.ie",
+        "ap_southeast_2": "mypurecloud.com.au",
+        "ap_northeast_1": "mypurecloud.jp",
+        "eu_central_1": "mypurecloud.de",
+        "us_west_2": "usw2.pure.cloud",
+        "ca_central_1": "cac1.pure.cloud",
+        "ap_northeast_2": "apne2.pure.cloud",
+        "eu_west_2": "euw2.pure.cloud",
+        "us_east_2": "use2.us-gov-pure.cloud",
+        "sa_east_1": "sae1.pure.cloud",
+        "me_central_1": "mec1.pure.cloud",
+        "ap_northeast_3": "apne3.pure.cloud",
+        "eu_central_2": "euc2.pure.cloud",
+        "mx_central_1": "mxc1.pure.cloud",
+        "ap_southeast_1": "apse1.pure.cloud",
+        "eusc_de_east_1": "edee1.eusc-pure.cloud",
+        "ap_south_1": "aps1.pure.cloud",
+    }
+)
+"""The 18 regions: key to domain."""
+
+_HOST: Final = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?|[0-9a-f:.]+", re.ASCII)
+_PATH: Final = re.compile(r"(/[A-Za-z0-9._~!$&'()*+,;=:@-]+)*", re.ASCII)
+
+
+def _region_domain(region: str) -> str:
+    """The domain of a region given by key (dashes or underscores, any case) or domain."""
+    wanted = region.strip().lower()
+    domain = REGIONS.get(wanted.replace("-", "_"))
+    if domain is None and wanted in REGIONS.values():
+        domain = wanted
+    if domain is None:
+        known = ", ".join(f"{key} ({value})" for key, value in REGIONS.items())
+        raise ConfigurationError(f"unknown region {region!r}; known regions: {known}")
+    return domain
+
+
+def is_loopback(host: str) -> bool:
+    """True for ``localhost`` and for addresses of the loopback ranges."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _checked_base(name: str, url: str, *, allow_loopback_http: bool) -> str:
+    """A base URL without a trailing slash, or ConfigurationError.
+
+    Everything a token could leak through is refused: user info, a query, a fragment,
+    dot segments, characters that two parsers read differently.
+    """
+    if not isinstance(url, str):
+        raise ConfigurationError(f"{name} must be a str, not {type(url).__name__}")
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        raise ConfigurationError(f"{name} is not a URL") from None
+    host_text = f"[{host}]" if ":" in host else host
+    origin = f"{parts.scheme}://{host_text}" + (f":{port}" if port is not None else "")
+    path = parts.path.rstrip("/")
+    # Rebuilding must give the text back (but for case): whatever urlsplit dropped or
+    # changed silently (CR LF, tabs, user info, an empty port) makes the two differ.
+    if (
+        f"{origin}{path}".lower() != url.rstrip("/").lower()
+        or not _HOST.fullmatch(host)
+        or not _PATH.fullmatch(path)
+        or any(segment in {".", ".."} for segment in path.split("/"))
+    ):
+        raise ConfigurationError(
+            f"{name} must look like https://host[:port][/prefix], without user info, "
+            "query or fragment"
+        )
+    if parts.scheme == "https":
+        return f"{origin}{path}"
+    if parts.scheme != "http":
+        raise ConfigurationError(f"{name} must be https, not {parts.scheme or 'without a scheme'}")
+    if not is_loopback(host):
+        raise ConfigurationError(f"{name}: plain http would send the token in the clear; use https")
+    if not allow_loopback_http:
+        raise ConfigurationError(
+            f"{name}: plain http to this machine needs allow_loopback_http=True"
+        )
+    return f"{origin}{path}"
+
+
+@attrs.frozen
+class Endpoints:
+    """Where tokens may go: the API base and the login base, nothing else."""
+
+    api: str
+    login: str | None
+
+    @classmethod
+    def of(
+        cls,
+        *,
+        region: str | None,
+        base_url: str | None,
+        login_url: str | None,
+        allow_loopback_http: bool,
+    ) -> Endpoints:
+        """Endpoints of a region, or of explicit base URLs (a gateway, a simulator).
+
+        Raises:
+            ConfigurationError: Neither or both given, unknown region, unsafe URL.
+        """
+        if region is not None and (base_url is not None or login_url is not None):
+            raise ConfigurationError("give either region or base_url and login_url, not both")
+        if region is not None:
+            if not isinstance(region, str):
+                raise ConfigurationError(f"region must be a str, not {type(region).__name__}")
+            domain = _region_domain(region)
+            return cls(api=f"https://api.{domain}", login=f"https://login.{domain}")
+        if base_url is None:
+            raise ConfigurationError(
+                "give a region such as 'us_east_1' or 'mypurecloud.ie', or a base_url"
+            )
+        api = _checked_base("base_url", base_url, allow_loopback_http=allow_loopback_http)
+        login = (
+            None
+            if login_url is None
+            else _checked_base("login_url", login_url, allow_loopback_http=allow_loopback_http)
+        )
+        return cls(api=api, login=login)
+
+
+def positive(name: str, value: Any, *, zero: bool = False) -> float:
+    """`value` as a finite float above 0 (or from 0), or ConfigurationError naming it."""
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not number or not math.isfinite(value) or value < 0 or (value == 0 and not zero):
+        raise ConfigurationError(
+            f"{name} must be a finite number {'from' if zero else 'above'} 0, not {value!r}"
+        )
+    return float(value)
+
+
+def _whole(name: str, value: Any, *, lowest: int) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < lowest:
+        raise ConfigurationError(f"{name} must be a whole number from {lowest}, not {value!r}")
+    return value
+
+
+def _proxy_url(url: str) -> str:
+    if not isinstance(url, str):
+        raise ConfigurationError(f"proxy url must be a str, not {type(url).__name__}")
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise ConfigurationError("proxy url is not a URL") from None
+    del port
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ConfigurationError("proxy url must look like http://host:port")
+    if parts.username is not None or parts.password is not None:
+        raise ConfigurationError("give the proxy's username and password apart from its url")
+    if not _HOST.fullmatch(parts.hostname) or parts.path.strip("/") or parts.query:
+        raise ConfigurationError("proxy url must look like http://host:port")
+    return url
+
+
+@attrs.frozen
+class ProxySettings:
+    """An explicit HTTP proxy; the environment is never asked for one.
+
+    Attributes:
+        url: ``http://host:port``, without credentials.
+        username: User for Basic proxy authentication, or None.
+        password: Its password, kept as a `Secret`.
+    """
+
+    url: str = attrs.field(converter=_proxy_url)
+    username: str | None = None
+    password: Secret | None = attrs.field(default=None, converter=attrs.converters.optional(Secret))
+
+
+@attrs.frozen
+class CallOptions:
+    """What may differ from call to call.
+
+    Attributes:
+        timeout: Seconds for a whole call: waiting, every attempt, every pause.
+        max_wait: Longest single wait, in seconds, that a call accepts for a permit or
+            for the vendor's Retry-After; beyond it RateLimitedError comes at once.
+        retries: Attempts after the first; 0 turns retrying off.
+    """
+
+    timeout: float = 150.0
+    max_wait: float = 90.0
+    retries: int = 3
+
+    def __attrs_post_init__(self) -> None:
+        positive("timeout", self.timeout)
+        positive("max_wait", self.max_wait, zero=True)
+        _whole("retries", self.retries, lowest=0)
+
+
+@attrs.frozen(kw_only=True)
+class ClientConfig:
+    """Everything about a session that never changes while it lives.
+
+    Attributes:
+        endpoints: Where requests go.
+        pool_size: Connections at most. Keep it above the concurrency you use: a
+            request that waits for a connection already holds its permit.
+        keep_alive: Seconds an idle connection is kept. Short on purpose: a write on a
+            connection that the other side just dropped has an unknown outcome.
+        connect_timeout: Seconds to open a connection, TLS included.
+        read_timeout: Seconds without a single byte of the answer.
+        rate_limit: Requests a minute that one token may make (vendor default 300).
+        max_response_bytes: Longest body that is read, after decompression.
+        proxy: Explicit proxy or None.
+        ssl: An SSLContext (private CA, client certificate), or None for the default
+            context. There is no switch that turns verification off.
+    """
+
+    endpoints: Endpoints
+    pool_size: int = 100
+    keep_alive: float = 15.0
+    connect_timeout: float = 10.0
+    read_timeout: float = 30.0
+    rate_limit: int = 300
+    max_response_bytes: int = 33_554_432
+    proxy: ProxySettings | None = None
+    ssl: ssl_module.SSLContext | None = None
+
+    def __attrs_post_init__(self) -> None:
+        _whole("pool_size", self.pool_size, lowest=1)
+        positive("keep_alive", self.keep_alive, zero=True)
+        positive("connect_timeout", self.connect_timeout)
+        positive("read_timeout", self.read_timeout)
+        _whole("rate_limit", self.rate_limit, lowest=1)
+        _whole("max_response_bytes", self.max_response_bytes, lowest=1)
+        if self.proxy is not None and not isinstance(self.proxy, ProxySettings):
+            raise ConfigurationError("proxy must be a ProxySettings or a URL")

@@ -1,0 +1,276 @@
+"""JSON to models and back: the only module that knows wire names, cattrs and orjson.
+
+Reading is strict about types and generous about everything else. A field of the wrong JSON
+type is an error that names it (``presenceDefinition.systemPresence``), nothing is coerced;
+missing and null are kept apart, unknown fields go to `extra`, and one bad row of a list
+does not cost the others. Whatever the bytes are, the outcome is a value or `DecodeError`,
+and no error holds a value of the answer, which may be personal data.
+
+Wire names are the models' field names in camel case. The reader and the writer of a model
+are generated on first use (`_models`), as straight-line code without loops or tables,
+because decoding sits in the path of every sweep over thousands of users. They are
+registered with cattrs, which does the dispatch.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final, Generic, TypeAlias, TypeVar, get_args, get_type_hints
+
+import attrs
+import cattrs
+import orjson
+
+from presence_async.converter import _models, _values
+from presence_async.converter._mismatch import Mismatch, attempt, each, wrong
+from presence_async.errors import DecodeError, InvalidRequestError, RowFailure
+from presence_async.models import Model
+
+__all__ = [
+    "Rows",
+    "dumps",
+    "from_dict",
+    "from_json",
+    "loads",
+    "structure",
+    "structure_listing",
+    "structure_rows",
+    "to_dict",
+    "to_json",
+]
+
+M = TypeVar("M", bound=Model)
+T = TypeVar("T")
+_Json: TypeAlias = bytes | bytearray | memoryview | str
+
+_converter: Final = cattrs.Converter()
+_values.register(_converter)
+_models.register(_converter)
+
+
+@attrs.frozen
+class Rows(Generic[M]):
+    """What could be read of a list answer.
+
+    Attributes:
+        decoded: The rows that could be read, in the order of the answer.
+        failures: The others, with their index in the answer.
+    """
+
+    decoded: list[M]
+    failures: tuple[RowFailure, ...] = ()
+
+
+def structure(data: _Json, cls: type[M]) -> M:
+    """Make a model from a JSON object.
+
+    Args:
+        data: The JSON document, UTF-8 without a byte order mark.
+        cls: The model to make.
+
+    Returns:
+        The model. Datetimes are aware and UTC, whatever their offset was; one without an
+        offset is taken as UTC.
+
+    Raises:
+        DecodeError: When it is not JSON, not an object, or a field is of the wrong type.
+    """
+    return _structured(loads(data), cls)
+
+
+# The same function under the name users know it by, next to `from_dict`.
+from_json = structure
+
+
+def from_dict(data: Mapping[str, Any], cls: type[M]) -> M:
+    """Make a model from a plain dict with wire names, as `to_dict` returns it.
+
+    The way goes through JSON, so that both ends of it are judged by the same rules and
+    the model shares nothing with a dict that may still change.
+
+    Args:
+        data: What `to_dict` returns, or anything else that can be written as JSON.
+        cls: The model to make.
+
+    Returns:
+        The model.
+
+    Raises:
+        DecodeError: When a field is of the wrong type.
+        InvalidRequestError: When `data` cannot be written as JSON.
+    """
+    return structure(dumps(data), cls)
+
+
+def structure_rows(data: _Json, cls: type[M]) -> Rows[M]:
+    """Make models from a bare JSON array; a row that is not understood costs no other.
+
+    Args:
+        data: The JSON document, UTF-8 without a byte order mark.
+        cls: The model of each row.
+
+    Returns:
+        The models, and a failure for each row that could not be read.
+
+    Raises:
+        DecodeError: When it is not JSON or not an array.
+    """
+    value = loads(data)
+    if type(value) is not list:
+        raise DecodeError(wrong(f"an array of {cls.__name__}", value).reason)
+    return _rows(value, cls)
+
+
+def structure_listing(data: _Json, cls: type[M]) -> M:
+    """Make an entity listing; bad rows of `entities` end up in its `failures`.
+
+    Args:
+        data: The JSON document, UTF-8 without a byte order mark.
+        cls: A listing, i.e. a model with `entities` and `failures`.
+
+    Returns:
+        The listing. Without `entities` in the answer, it has none.
+
+    Raises:
+        DecodeError: When it is not JSON, not an object, or any other field is wrong.
+    """
+    value = loads(data)
+    whole: M | Mismatch = attempt(_converter.get_structure_hook(cls), value, cls)
+    if not isinstance(whole, Mismatch):
+        return whole
+    if type(value) is not dict or type(value.get("entities")) is not list:
+        raise _decode_error(whole, cls)
+    shell = _structured(value | {"entities": []}, cls)
+    rows = _rows(value["entities"], get_args(get_type_hints(cls)["entities"])[0])
+    changes: dict[str, Any] = {"entities": tuple(rows.decoded), "failures": rows.failures}
+    return attrs.evolve(shell, **changes)
+
+
+def to_dict(model: Model) -> dict[str, Any]:
+    """Make a plain dict with wire names, ready to be written as JSON.
+
+    Args:
+        model: Any model.
+
+    Returns:
+        Its fields in order, then those of `extra` that no field of the model has set.
+        `UNSET` fields are left out, None is kept. Datetimes are ISO-8601 strings in UTC
+        with milliseconds, which is all the vendor's have.
+
+    Raises:
+        InvalidRequestError: When a field cannot be written, e.g. a naive datetime.
+    """
+    return _unstructured(_write, model)
+
+
+def to_json(value: Model | Sequence[Model]) -> bytes:
+    """Write a model as a JSON object, or several as an array.
+
+    Args:
+        value: A model, or a sequence of models.
+
+    Returns:
+        The JSON document in UTF-8, made as by `to_dict`.
+
+    Raises:
+        InvalidRequestError: When a field cannot be written, e.g. a naive datetime.
+    """
+    return dumps(_unstructured(_write if isinstance(value, Model) else _write_all, value))
+
+
+def loads(data: _Json) -> Any:
+    """Read a JSON document.
+
+    Duplicate keys: the last one counts. Integers beyond 64 bits become floats.
+
+    Raises:
+        DecodeError: When it is not JSON. NaN, Infinity, a byte order mark, lone surrogates
+            and more than 1024 levels are not JSON here.
+    """
+    try:
+        return orjson.loads(data)
+    except orjson.JSONDecodeError as error:
+        place = f"line {error.lineno}, column {error.colno}"
+    # Raised out here because the error above holds the whole document.
+    raise DecodeError(f"not valid JSON: {place}")
+
+
+def dumps(obj: Any) -> bytes:
+    """Write plain data as a JSON document; models and aware datetimes may be in it.
+
+    NaN and infinities have no JSON form and become null.
+
+    Raises:
+        InvalidRequestError: When something in it has no JSON form.
+    """
+    try:
+        return orjson.dumps(obj, default=_jsonable, option=orjson.OPT_PASSTHROUGH_DATETIME)
+    except orjson.JSONEncodeError as error:
+        cause = error.__cause__
+        reason = f"cannot be written as JSON: {error}"
+    raise cause if isinstance(cause, InvalidRequestError) else InvalidRequestError(reason)
+
+
+def _jsonable(obj: Any) -> Any:
+    if isinstance(obj, Mapping):
+        return dict(obj)
+    if isinstance(obj, Model):
+        return to_dict(obj)
+    if not isinstance(obj, datetime):
+        raise TypeError
+    text = attempt(_values.write_datetime, obj)
+    if isinstance(text, Mismatch):
+        raise InvalidRequestError(text.reason)
+    return text
+
+
+def _write(model: Model) -> dict[str, Any]:
+    out: dict[str, Any] = _converter.get_unstructure_hook(type(model))(model)
+    return out
+
+
+def _write_all(models: Sequence[Model]) -> list[dict[str, Any]]:
+    write = {cls: _converter.get_unstructure_hook(cls) for cls in set(map(type, models))}
+    return each(lambda model: write[type(model)](model), models)
+
+
+def _unstructured(write: Callable[[Any], T], value: Model | Sequence[Model]) -> T:
+    result = attempt(write, value)
+    if isinstance(result, Mismatch):
+        subject = type(value).__name__ if isinstance(value, Model) else ""
+        raise InvalidRequestError(result.of(subject), field=result.field or None)
+    return result
+
+
+def _structured(value: Any, cls: type[M]) -> M:
+    result: M | Mismatch = attempt(_converter.get_structure_hook(cls), value, cls)
+    if isinstance(result, Mismatch):
+        raise _decode_error(result, cls)
+    return result
+
+
+def _rows(rows: list[Any], cls: type[M]) -> Rows[M]:
+    read = _converter.get_structure_hook(cls)
+    # Almost always every row is good, and this is the fastest way to find out.
+    with contextlib.suppress(Mismatch, RecursionError):
+        return Rows([read(row, cls) for row in rows])
+    decoded: list[M] = []
+    failures: list[RowFailure] = []
+    for index, row in enumerate(rows):
+        result = attempt(read, row, cls)
+        if isinstance(result, Mismatch):
+            failures.append(RowFailure(index, result.field, result.reason, _row_id(row)))
+        else:
+            decoded.append(result)
+    return Rows(decoded, tuple(failures))
+
+
+def _row_id(row: Any) -> str | None:
+    ids = [row.get("userId"), row.get("id")] if type(row) is dict else []
+    return next((id_ for id_ in ids if type(id_) is str), None)
+
+
+def _decode_error(mismatch: Mismatch, cls: type[Model]) -> DecodeError:
+    return DecodeError(mismatch.of(cls.__name__), field=mismatch.field or None)

@@ -1,0 +1,264 @@
+"""Generates the reader and the writer of each model.
+
+The generated code is what one would write by hand for the class, field after field, with
+every type check in place. Two things make reading fast beyond that, and both are here:
+frozen instances are filled before they are frozen (`_twin`), and presence definitions,
+which repeat in every row, are made once (`_sharing`).
+"""
+
+from __future__ import annotations
+
+from types import NoneType
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, get_args, get_type_hints
+
+import attrs
+
+from presence_async.converter._mismatch import JSON_TYPES, Mismatch, misfit, wrong
+from presence_async.models import UNSET, Model, PresenceDefinition, Unset
+from presence_async.models._base import EMPTY
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import cattrs
+
+    from presence_async.converter._values import Reader, Writer
+
+__all__ = ["register"]
+
+_Names: TypeAlias = dict[str, Any]
+
+# Checked by an inlined comparison of types and written as they are. Not by isinstance: a
+# bool is an int to Python and not to JSON.
+_PLAIN: Final = (str, bool, int)
+# Fields of models that are not fields on the wire, and what a reader stores in them.
+_NOT_ON_WIRE: Final = {"extra": "extra", "failures": "()"}
+# Definitions are few, but how few is up to the network.
+_SHARED_AT_MOST: Final = 1024
+
+# Unknown fields cost nothing to notice: an object has some when it holds more than those
+# fields of the model that it was not missing.
+_READ_HEAD: Final = """
+def read(obj, _):
+    if type(obj) is not dict:
+        raise wrong("object", obj)
+    missing = 0
+"""
+_READ_PLAIN: Final = """
+    if {wire!r} in obj:
+        v_{name} = obj[{wire!r}]
+        if type(v_{name}) is not t_{name} and v_{name} is not None:
+            raise wrong({json!r}, v_{name}, {wire!r})
+    else:
+        v_{name} = absent_{name}
+        missing += 1
+"""
+_READ_OTHER: Final = """
+    if {wire!r} in obj:
+        v_{name} = obj[{wire!r}]
+        if v_{name} is None:
+            v_{name} = null_{name}
+        else:
+            try:
+                v_{name} = read_{name}(v_{name}, t_{name})
+            except Mismatch as mismatch:
+                mismatch.under({wire!r})
+                raise
+    else:
+        v_{name} = absent_{name}
+        missing += 1
+"""
+_READ_EXTRA: Final = """
+    extra = EMPTY
+    if len(obj) + missing != len(known):
+        extra = {name: value for name, value in obj.items() if name not in known}
+"""
+_WRITE_HEAD: Final = """
+def write(model):
+    if not isinstance(model, cls):
+        raise misfit(cls, model)
+    out = {}
+"""
+_WRITE_PLAIN: Final = """
+    if (value := model.{name}) is not UNSET:
+        out[{wire!r}] = value
+"""
+_WRITE_OTHER: Final = """
+    if (value := model.{name}) is not UNSET:
+        if value is not None:
+            try:
+                value = write_{name}(value)
+            except Mismatch as mismatch:
+                mismatch.under({name!r})
+                raise
+        out[{wire!r}] = value
+"""
+_WRITE_EXTRA: Final = """
+    if model.extra is not EMPTY:
+        for name, value in model.extra.items():
+            out.setdefault(name, value)
+    return out
+"""
+
+
+def register(converter: cattrs.Converter) -> None:
+    """Teach the converter all models; each is generated when it is first used."""
+    converter.register_structure_hook_factory(_is_model, _model_reader)
+    converter.register_unstructure_hook_factory(_is_model, _model_writer)
+
+
+def _is_model(hint: Any) -> bool:
+    return isinstance(hint, type) and issubclass(hint, Model)
+
+
+@attrs.frozen
+class _Field:
+    """A field of a model as the generators need it.
+
+    Attributes:
+        name: Name in the model.
+        wire: Name on the wire.
+        hint: Its type without None and Unset.
+        absent: Its value when the field is missing.
+        null: Its value when the field is null.
+    """
+
+    name: str
+    wire: str
+    hint: Any
+    absent: Any
+    null: Any
+
+    @property
+    def plain(self) -> bool:
+        return self.hint in _PLAIN
+
+    def lines(self, template: str) -> str:
+        json = JSON_TYPES.get(self.hint)
+        return template.format(name=self.name, wire=self.wire, json=json)
+
+
+def _fields(cls: type[Model]) -> list[_Field]:
+    hints = get_type_hints(cls)
+    fields = [field for field in attrs.fields(cls) if field.name not in _NOT_ON_WIRE]
+    return [_field(field, hints[field.name]) for field in fields]
+
+
+def _field(field: attrs.Attribute[Any], hint: Any) -> _Field:
+    head, *tail = field.name.split("_")
+    wire = head + "".join(map(str.capitalize, tail))
+    if Unset not in get_args(hint):  # the entities of a listing, empty rather than missing
+        return _Field(field.name, wire, hint, absent=field.default, null=field.default)
+    inner = next(arg for arg in get_args(hint) if arg not in (NoneType, Unset))
+    return _Field(field.name, wire, inner, absent=UNSET, null=None)
+
+
+def _compiled(function: str, source: list[str], names: _Names) -> Any:
+    # The source holds names of our own classes' fields only, never anything received.
+    exec("".join(source), names)  # noqa: S102
+    return names[function]
+
+
+def _model_reader(cls: type[Model], converter: cattrs.Converter) -> Reader:
+    fields = _fields(cls)
+    names: _Names = {"wrong": wrong, "Mismatch": Mismatch, "EMPTY": EMPTY}
+    names["known"] = frozenset(field.wire for field in fields)
+    source = [_READ_HEAD]
+    for field in fields:
+        source.append(field.lines(_READ_PLAIN if field.plain else _READ_OTHER))
+        names[f"t_{field.name}"] = field.hint
+        names[f"absent_{field.name}"] = field.absent
+        names[f"null_{field.name}"] = field.null
+        if not field.plain:
+            names[f"read_{field.name}"] = _hook(converter.get_structure_hook, field, cls)
+    source += [_READ_EXTRA, _construction(cls, names)]
+    read: Reader = _compiled("read", source, names)
+    return _sharing(read) if cls is PresenceDefinition else read
+
+
+def _model_writer(cls: type[Model], converter: cattrs.Converter) -> Writer:
+    names: _Names = {"misfit": misfit, "Mismatch": Mismatch, "cls": cls}
+    names |= {"UNSET": UNSET, "EMPTY": EMPTY}
+    source = [_WRITE_HEAD]
+    for field in _fields(cls):
+        source.append(field.lines(_WRITE_PLAIN if field.plain else _WRITE_OTHER))
+        if not field.plain:
+            names[f"write_{field.name}"] = _hook(converter.get_unstructure_hook, field, cls)
+    source.append(_WRITE_EXTRA)
+    write: Writer = _compiled("write", source, names)
+    return write
+
+
+def _hook(get_hook: Callable[[Any], Any], field: _Field, owner: type[Model]) -> Any:
+    """The hook for a field's type; looked up late where a model contains itself."""
+    if owner not in (field.hint, *get_args(field.hint)):
+        return get_hook(field.hint)
+
+    def late(*args: Any) -> Any:
+        return get_hook(field.hint)(*args)
+
+    return late
+
+
+def _construction(cls: type[Model], names: _Names) -> str:
+    """Lines that make the model out of the values read.
+
+    The ``__init__`` of a frozen class calls a function for each field, which costs more
+    than all of the reading. So an unfrozen instance of a twin class is filled instead, and
+    made one of `cls` when it is complete.
+    """
+    values = {
+        field.name: _NOT_ON_WIRE.get(field.name, f"v_{field.name}") for field in attrs.fields(cls)
+    }
+    names["cls"] = cls
+    names["Twin"] = _twin(cls)
+    if names["Twin"] is None:
+        arguments = ", ".join(f"{name}={value}" for name, value in values.items())
+        return f"    return cls({arguments})\n"
+    stores = "".join(f"    model.{name} = {value}\n" for name, value in values.items())
+    return f"    model = Twin()\n{stores}    model.__class__ = cls\n    return model\n"
+
+
+def _twin(cls: type[Model]) -> type | None:
+    """A class of the same layout that is not frozen, or None when that is not safe.
+
+    Safe means: ``__init__`` would do nothing but store the values, and a trial shows that
+    each value is still in its place after the change of class.
+    """
+    fields = attrs.fields(cls)
+    if hasattr(cls, "__attrs_post_init__") or any(f.validator or f.converter for f in fields):
+        return None
+    # The last two come as a pair: Python stores directly only where neither is overridden.
+    plain = {name: getattr(object, name) for name in ("__init__", "__setattr__", "__delattr__")}
+    twin = type("Twin", cls.__bases__, {"__slots__": vars(cls).get("__slots__", ()), **plain})
+    trial: Any = twin()
+    try:
+        for field in fields:
+            setattr(trial, field.name, field.name)
+        trial.__class__ = cls
+    except (AttributeError, TypeError):
+        return None
+    return twin if all(getattr(trial, field.name) == field.name for field in fields) else None
+
+
+def _sharing(read: Reader) -> Reader:
+    """Give out one instance for equal objects; only for models small, frozen and few."""
+    seen: dict[str, tuple[dict[str, Any], Model]] = {}
+
+    def read_shared(value: Any, cls: Any) -> Any:
+        try:
+            known, model = seen[value["id"]]
+            if known == value:
+                return model
+        except (KeyError, TypeError):  # not seen yet; or not an object, or an id that is none
+            pass
+        model = read(value, cls)
+        # Strings and nulls are equal only to themselves; unknown fields may hold a 1 and
+        # a true, which Python takes for equal.
+        if type(value.get("id")) is str and not model.extra:
+            if len(seen) >= _SHARED_AT_MOST:
+                seen.clear()
+            seen[value["id"]] = (dict(value), model)
+        return model
+
+    return read_shared

@@ -1,0 +1,120 @@
+"""Readers and writers of the values in fields: dates, names, maps of strings, arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, TypeAlias, get_args, get_origin
+
+from presence_async.converter._mismatch import Mismatch, each, misfit, wrong
+from presence_async.models import SystemPresenceName
+
+if TYPE_CHECKING:
+    import cattrs
+
+__all__ = ["Reader", "Writer", "register", "write_datetime"]
+
+Reader: TypeAlias = Callable[[Any, Any], Any]
+Writer: TypeAlias = Callable[[Any], Any]
+
+
+def register(converter: cattrs.Converter) -> None:
+    """Teach the converter every value type that occurs in a field."""
+    converter.register_structure_hook(float, _read_float)
+    converter.register_structure_hook(SystemPresenceName, _read_name)
+    converter.register_unstructure_hook(SystemPresenceName, _write_name)
+    converter.register_structure_hook(datetime, _read_datetime)
+    converter.register_unstructure_hook(datetime, write_datetime)
+    converter.register_structure_hook_func(_is_strings, _read_strings)
+    converter.register_unstructure_hook_func(_is_strings, _write_strings)
+    converter.register_structure_hook_factory(_is_array, _array_reader)
+    converter.register_unstructure_hook_factory(_is_array, _array_writer)
+
+
+def _read_float(value: Any, _: Any) -> float:
+    if type(value) is float or type(value) is int:
+        return value
+    raise wrong("number", value)
+
+
+def _read_name(value: Any, _: Any) -> SystemPresenceName:
+    if type(value) is str:
+        return SystemPresenceName(value)
+    raise wrong("string", value)
+
+
+def _write_name(value: Any) -> str:
+    if isinstance(value, str):
+        return str.__str__(value)
+    raise misfit(str, value)
+
+
+def _read_datetime(value: Any, _: Any) -> datetime:
+    try:
+        moment = datetime.fromisoformat(value)
+        if moment.tzinfo is UTC:
+            return moment
+        # The vendor documents UTC, so a time without an offset can only be that.
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except TypeError:
+        raise wrong("string", value) from None
+    except (ValueError, OverflowError):
+        raise Mismatch("not an ISO-8601 date-time") from None
+
+
+def write_datetime(value: Any) -> str:
+    """ISO-8601 in UTC with milliseconds and Z, as the vendor writes it."""
+    if not isinstance(value, datetime):
+        raise misfit(datetime, value)
+    if value.utcoffset() is None:
+        raise Mismatch("naive datetime; give it a time zone")
+    try:
+        moment = value.astimezone(UTC)
+    except OverflowError:
+        raise Mismatch("outside the years 1 to 9999 in UTC") from None
+    return moment.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+
+
+def _read_strings(value: Any, _: Any) -> dict[str, str]:
+    if type(value) is not dict:
+        raise wrong("object", value)
+    if not {str}.issuperset(map(type, value.values())):
+        raise Mismatch("expected an object of strings")
+    return value
+
+
+def _write_strings(value: Any) -> dict[str, str]:
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise misfit(Mapping, value)
+
+
+def _is_strings(hint: Any) -> bool:
+    return bool(hint == Mapping[str, str])
+
+
+def _is_array(hint: Any) -> bool:
+    return get_origin(hint) is tuple
+
+
+def _array_reader(hint: Any, converter: cattrs.Converter) -> Reader:
+    item = get_args(hint)[0]
+    read = converter.get_structure_hook(item)
+
+    def read_array(value: Any, _: Any) -> tuple[Any, ...]:
+        if type(value) is not list:
+            raise wrong("array", value)
+        return tuple(each(lambda row: read(row, item), value))
+
+    return read_array
+
+
+def _array_writer(hint: Any, converter: cattrs.Converter) -> Writer:
+    write = converter.get_unstructure_hook(get_args(hint)[0])
+
+    def write_array(value: Any) -> list[Any]:
+        if not isinstance(value, (tuple, list)):
+            raise misfit(tuple, value)
+        return each(write, value)
+
+    return write_array

@@ -1,0 +1,299 @@
+"""Bounded concurrency over any coroutine function. Knows no HTTP and no presence.
+
+A fixed number of workers pulls from one iterator, so tasks and memory are in proportion to
+the concurrency and never to the input. Every item ends in exactly one outcome; a failing
+item never disturbs another (a TaskGroup would cancel its siblings). A slow consumer slows
+the workers down, and a consumer that stops stops them at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+
+import attrs
+
+from presence_async.errors import ClosedError, InvalidRequestError, PresenceError
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from types import TracebackType
+
+__all__ = ["FanOut", "Outcome", "check_concurrency", "fan_out"]
+
+ItemT = TypeVar("ItemT")
+ValueT = TypeVar("ValueT")
+OutcomeT = TypeVar("OutcomeT")
+
+
+@attrs.frozen
+class Outcome(Generic[ItemT, ValueT]):
+    """What became of one item.
+
+    Attributes:
+        item: The item as it was given.
+        value: What the function returned; None when it failed.
+        error: What it raised, or None.
+    """
+
+    item: ItemT
+    value: ValueT | None = None
+    error: BaseException | None = None
+
+    @property
+    def ok(self) -> bool:
+        """True when the function returned."""
+        return self.error is None
+
+    def unwrap(self) -> ValueT:
+        """The value; raises the error of an item that failed."""
+        if self.error is not None:
+            raise self.error
+        return cast("ValueT", self.value)
+
+
+class _Run(Generic[ItemT, OutcomeT]):
+    """The workers and what they share. Holds no reference to the consumer's `FanOut`."""
+
+    def __init__(
+        self,
+        step: Callable[[ItemT], Awaitable[Sequence[OutcomeT]]],
+        items: Iterable[ItemT] | AsyncIterable[ItemT],
+        concurrency: int,
+        *,
+        ordered: bool,
+    ) -> None:
+        self._step = step
+        self._items = items
+        self._concurrency = concurrency
+        self._ordered = ordered
+        # Items pulled but not consumed: those in work and as many finished ones.
+        self._window = 2 * concurrency
+        self._pulled = 0
+        self._consumed = 0
+        self._exhausted = False
+        self._source_error: Exception | None = None
+        self._finished: dict[int, Sequence[OutcomeT]] = {}
+        self._workers: set[asyncio.Task[None]] = set()
+        self.reason: BaseException | None = None
+        self.started = False
+
+    def start(self) -> None:
+        """Start the workers on the running loop."""
+        self.started = True
+        self._loop = asyncio.get_running_loop()
+        self._pull_lock = asyncio.Lock()
+        self._room = asyncio.Event()
+        self._ready = asyncio.Event()
+        items = self._items
+        if isinstance(items, AsyncIterable):
+            self._async_source: AsyncIterator[ItemT] | None = aiter(items)
+        else:
+            self._async_source = None
+            self._source = iter(items)
+        for _ in range(self._concurrency):
+            worker = self._loop.create_task(self._work(), name="presence_async fan-out")
+            self._workers.add(worker)
+            worker.add_done_callback(self._worker_ended)
+
+    def _worker_ended(self, worker: asyncio.Task[None]) -> None:
+        self._workers.discard(worker)
+        if worker.cancelled():
+            if self.reason is None:
+                self.cancel(ClosedError("a worker of the fan-out was cancelled"))
+        elif (error := worker.exception()) is not None:
+            # Not a failing item: those are outcomes. The consumer hears it.
+            self.cancel(error)
+        self._ready.set()
+
+    async def _work(self) -> None:
+        while True:
+            async with self._pull_lock:
+                while self._pulled - self._consumed >= self._window:
+                    self._room.clear()
+                    await self._room.wait()
+                if self._exhausted:
+                    return
+                try:
+                    item = await self._pull()
+                except StopAsyncIteration:
+                    self._exhausted = True
+                    return
+                except Exception as error:  # noqa: BLE001  # the caller's iterator; it hears it
+                    self._exhausted = True
+                    self._source_error = error
+                    return
+                index = self._pulled
+                self._pulled += 1
+            self._finished[index] = await self._step(item)
+            self._ready.set()
+
+    async def _pull(self) -> ItemT:
+        if self._async_source is not None:
+            return await anext(self._async_source)
+        # A StopIteration must not leave a coroutine: Python turns it into RuntimeError.
+        for item in self._source:
+            return item
+        raise StopAsyncIteration
+
+    async def next(self) -> Sequence[OutcomeT]:
+        """The next finished item's outcomes; StopAsyncIteration after the last."""
+        while True:
+            if self.reason is not None:
+                raise self.reason
+            index = self._consumed if self._ordered else next(iter(self._finished), -1)
+            outcomes = self._finished.pop(index, None)
+            if outcomes is not None:
+                self._consumed += 1
+                self._room.set()
+                return outcomes
+            if not self._workers:
+                self._end()
+            self._ready.clear()
+            await self._ready.wait()
+
+    def _end(self) -> None:
+        error, self._source_error = self._source_error, None
+        if error is not None:
+            raise error
+        raise StopAsyncIteration
+
+    def cancel(self, reason: BaseException) -> None:
+        """Ask the workers to stop; the consumer gets `reason` from now on."""
+        if self.reason is None:
+            self.reason = reason
+        if not self.started or self._loop.is_closed():
+            return
+        for worker in self._workers:
+            worker.cancel()
+        self._finished.clear()
+        self._ready.set()
+
+    async def stop(self, reason: BaseException) -> None:
+        """Stop the workers and wait until they have stopped."""
+        self.cancel(reason)
+        if self._workers:
+            await asyncio.wait(self._workers)
+
+
+class FanOut(Generic[OutcomeT]):
+    """Outcomes as they come: iterate it, once, or await it for a list.
+
+        async with client.user_presences.get_many(ids) as outcomes:
+            async for outcome in outcomes: ...
+
+    `async with` guarantees that nothing is left running behind the block. A plain
+    `async for` that is left early cancels what is in flight as well, at once, and the
+    cancelled requests end in the next turns of the loop.
+    """
+
+    def __init__(
+        self,
+        step: Callable[[Any], Awaitable[Sequence[OutcomeT]]],
+        items: Iterable[Any] | AsyncIterable[Any],
+        *,
+        concurrency: int,
+        ordered: bool = False,
+        on_start: Callable[[FanOut[Any]], None] | None = None,
+    ) -> None:
+        self._run: _Run[Any, OutcomeT] = _Run(step, items, concurrency, ordered=ordered)
+        self._on_start = on_start
+        self._buffer: deque[OutcomeT] = deque()
+
+    def __aiter__(self) -> FanOut[OutcomeT]:
+        return self
+
+    async def __anext__(self) -> OutcomeT:
+        while not self._buffer:
+            if not self._run.started and self._run.reason is None:
+                if self._on_start is not None:
+                    self._on_start(self)
+                self._run.start()
+            try:
+                self._buffer.extend(await self._run.next())
+            except asyncio.CancelledError:
+                await self._run.stop(ClosedError("the fan-out was cancelled"))
+                raise
+        if self._run.reason is not None:
+            raise self._run.reason
+        return self._buffer.popleft()
+
+    async def _collect(self) -> list[OutcomeT]:
+        async with self:
+            return [outcome async for outcome in self]
+
+    def __await__(self) -> Generator[Any, None, list[OutcomeT]]:
+        return self._collect().__await__()
+
+    async def __aenter__(self) -> FanOut[OutcomeT]:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Cancel what is in flight and wait for its end; safe to repeat."""
+        await self._run.stop(ClosedError("the fan-out is closed"))
+
+    async def abort(self, reason: PresenceError) -> None:
+        """As `aclose`, and whoever still iterates gets `reason`."""
+        await self._run.stop(reason)
+
+    def __del__(self) -> None:
+        self._run.cancel(ClosedError("the fan-out is closed"))
+
+
+def check_concurrency(concurrency: Any) -> int:
+    """`concurrency` if it is a whole number from 1, else InvalidRequestError."""
+    if not isinstance(concurrency, int) or isinstance(concurrency, bool) or concurrency < 1:
+        raise InvalidRequestError(
+            f"concurrency must be a whole number from 1, not {concurrency!r}", field="concurrency"
+        )
+    return concurrency
+
+
+def fan_out(
+    function: Callable[[ItemT], Awaitable[ValueT]],
+    items: Iterable[ItemT] | AsyncIterable[ItemT],
+    *,
+    concurrency: int = 16,
+    ordered: bool = False,
+) -> FanOut[Outcome[ItemT, ValueT]]:
+    """Call `function` on every item, at most `concurrency` at a time.
+
+    Args:
+        function: Any coroutine function of one argument.
+        items: List, generator or async iterator; pulled only as fast as it is consumed.
+        concurrency: Calls in flight at most.
+        ordered: Outcomes in the order of the items instead of as they come. At most
+            twice `concurrency` items are then held back by a slow one.
+
+    Returns:
+        An async iterator of one `Outcome` per item; await it for a list. An exception of
+        `items` itself is raised after the outcomes of the items it gave.
+
+    Raises:
+        InvalidRequestError: A concurrency below 1, or items that cannot be iterated.
+    """
+    if not isinstance(items, Iterable | AsyncIterable):
+        raise InvalidRequestError("items must be iterable or async iterable", field="items")
+
+    async def step(item: ItemT) -> Sequence[Outcome[ItemT, ValueT]]:
+        try:
+            return (Outcome(item, await function(item)),)
+        except Exception as error:  # noqa: BLE001  # whatever it is, it is this item's outcome
+            return (Outcome(item, error=error),)
+        except asyncio.CancelledError as error:
+            if cast("asyncio.Task[Any]", asyncio.current_task()).cancelling():
+                raise
+            # Raised by the function, not sent to this worker: an outcome like any other.
+            return (Outcome(item, error=error),)
+
+    return FanOut(step, items, concurrency=check_concurrency(concurrency), ordered=ordered)

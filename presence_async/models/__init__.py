@@ -1,0 +1,66 @@
+"""The vendor's records as frozen values: its names in snake case, its gaps kept as gaps.
+
+A model knows nothing of the network or of JSON. Fields missing on the wire are `UNSET`,
+fields that are null are None, fields this version does not know are in `extra`.
+"""
+
+from presence_async.models._base import Model
+from presence_async.models._unset import UNSET, Maybe, Unset
+from presence_async.models.definitions import (
+    OrganizationPresence,
+    OrganizationPresenceDefinition,
+    OrganizationPresenceDefinitionEntityListing,
+    OrganizationPresenceEntityListing,
+)
+from presence_async.models.error_body import Detail, ErrorBody, Limit
+from presence_async.models.presences import (
+    MutableUserPresence,
+    PresenceDefinition,
+    UcUserPresence,
+    UserPresence,
+)
+from presence_async.models.sources import (
+    PresenceSettings,
+    RestorePresenceSettings,
+    Source,
+    SourceEntityListing,
+    UserPrimarySource,
+)
+from presence_async.models.system_presence import SystemPresence, SystemPresenceName
+from presence_async.models.users import (
+    Division,
+    OutOfOffice,
+    PresenceExpand,
+    User,
+    UserEntityListing,
+)
+
+__all__ = [
+    "UNSET",
+    "Detail",
+    "Division",
+    "ErrorBody",
+    "Limit",
+    "Maybe",
+    "Model",
+    "MutableUserPresence",
+    "OrganizationPresence",
+    "OrganizationPresenceDefinition",
+    "OrganizationPresenceDefinitionEntityListing",
+    "OrganizationPresenceEntityListing",
+    "OutOfOffice",
+    "PresenceDefinition",
+    "PresenceExpand",
+    "PresenceSettings",
+    "RestorePresenceSettings",
+    "Source",
+    "SourceEntityListing",
+    "SystemPresence",
+    "SystemPresenceName",
+    "UcUserPresence",
+    "Unset",
+    "User",
+    "UserEntityListing",
+    "UserPresence",
+    "UserPrimarySource",
+]

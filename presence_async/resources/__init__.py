@@ -1,0 +1,4 @@
+"""One module per area of the API: arguments in, models out.
+
+Resources receive a `send` and know nothing of the session behind it.
+"""

@@ -1,0 +1,216 @@
+"""What the resources share: decoding with context, argument checks, listings."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
+from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
+
+from presence_async import converter
+from presence_async.errors import DecodeError, InvalidRequestError, RowFailure
+from presence_async.models import Maybe, Model, Unset
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from presence_async.wire import Request, Response
+
+__all__ = [
+    "Listing",
+    "Resource",
+    "Send",
+    "check_flag",
+    "check_ids",
+    "check_text",
+    "check_whole",
+    "decoded",
+    "given",
+    "write_body",
+]
+
+T = TypeVar("T")
+ModelT = TypeVar("ModelT", bound=Model)
+ItemT_co = TypeVar("ItemT_co", covariant=True)
+
+Send = Callable[["Request"], Awaitable["Response"]]
+"""How a resource reaches the network: one request in, one 2xx response out."""
+
+
+class Resource:
+    """One area of the API; all it holds is the way out."""
+
+    __slots__ = ("_send",)
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+
+    async def _one(self, request: Request, cls: type[ModelT]) -> ModelT:
+        """Send, and structure the answer as one `cls`."""
+        response = await self._send(request)
+        return decoded(request, response, lambda body: converter.structure(body, cls))
+
+
+def decoded(request: Request, response: Response, structure: Callable[[bytes], T]) -> T:
+    """`structure(response.body)`; a DecodeError learns which exchange it is about."""
+    try:
+        return structure(response.body)
+    except DecodeError as error:
+        failure = error
+    route = request.route
+    failure.status = response.status
+    failure.correlation_id = response.correlation_id
+    failure.method, failure.path_template = route.method, route.template
+    # The answer was a success, so a write has taken effect, whatever the answer says.
+    failure.outcome_unknown = route.writes
+    failure.attempts = 1
+    raise failure
+
+
+def write_body(name: str, value: Any, cls: type[Any]) -> bytes:
+    """The JSON body for a model argument, checked to be of its class."""
+    if not isinstance(value, cls):
+        raise InvalidRequestError(
+            f"{name} must be a {cls.__name__}, not {type(value).__name__}", field=name
+        )
+    return converter.to_json(value)
+
+
+class Page(Protocol[ItemT_co]):
+    """What every entity listing has."""
+
+    @property
+    def entities(self) -> tuple[ItemT_co, ...]:
+        """The rows that could be understood."""
+        ...
+
+    @property
+    def failures(self) -> tuple[RowFailure, ...]:
+        """The rows that could not."""
+        ...
+
+
+ItemT = TypeVar("ItemT")
+PageT = TypeVar("PageT", bound=Page[Any])
+
+
+class Listing(Generic[ItemT, PageT]):
+    """A list of the API: iterate its items, await it for all of them, or take its pages.
+
+        async for user in client.users.list(): ...
+        definitions = await client.definitions.list()
+        async for page in client.users.list().pages(): ...
+
+    Nothing is sent before the first item is asked for. A row that cannot be understood
+    does not lose the others: items raise DecodeError only after the last good row, with
+    `failures` and, when awaited, the good rows in `decoded`; a page has `failures`.
+    """
+
+    def __init__(self, fetch: Callable[[int], Awaitable[PageT]], *, paged: bool = False) -> None:
+        self._fetch = fetch
+        self._paged = paged
+
+    async def pages(self) -> AsyncIterator[PageT]:
+        """The pages, one request each. A list that is not paged is one page."""
+        number = 1
+        previous: tuple[Any, ...] | None = None
+        while True:
+            page = await self._fetch(number)
+            if previous is not None and page.entities == previous:
+                # The same rows again: the server does not page. Ending beats repeating.
+                return
+            yield page
+            if not self._paged or _is_last(page, number):
+                return
+            previous = page.entities
+            number += 1
+
+    async def __aiter__(self) -> AsyncIterator[ItemT]:
+        failures: list[RowFailure] = []
+        async for page in self.pages():
+            failures += page.failures
+            for item in page.entities:
+                yield item
+        if failures:
+            raise _rows_error(failures, ())
+
+    async def _collect(self) -> list[ItemT]:
+        items: list[ItemT] = []
+        failures: list[RowFailure] = []
+        async for page in self.pages():
+            items += page.entities
+            failures += page.failures
+        if failures:
+            raise _rows_error(failures, items)
+        return items
+
+    def __await__(self) -> Generator[Any, None, list[ItemT]]:
+        return self._collect().__await__()
+
+
+def _rows_error(failures: list[RowFailure], items: Any) -> DecodeError:
+    first = failures[0]
+    return DecodeError(
+        f"{len(failures)} row(s) could not be understood, the first is row {first.row}: "
+        f"{first.field or 'the row'} {first.reason}",
+        row=first.row,
+        field=first.field,
+        failures=tuple(failures),
+        decoded=items,
+    )
+
+
+def _is_last(page: Any, number: int) -> bool:
+    """By number until `pageCount`: links are missing from recorded pages, counts are not."""
+    if page.page_count or page.page_count == 0:
+        return bool(number >= page.page_count)
+    rows = len(page.entities) + len(page.failures)
+    return rows == 0 or bool(page.page_size and rows < page.page_size)
+
+
+_FLAGS: Final = frozenset({"true", "false", "all"})
+
+
+def check_flag(name: str, value: Any) -> str:
+    """A three-way filter as the vendor spells it today: TRUE, FALSE or ALL."""
+    text = str(value).lower() if isinstance(value, bool | str) else ""
+    if text not in _FLAGS:
+        raise InvalidRequestError(
+            f"{name} must be True, False or 'true', 'false', 'all', not {value!r}", field=name
+        )
+    return text.upper()
+
+
+def check_text(name: str, value: Any) -> str:
+    """A non-empty str."""
+    if not isinstance(value, str) or not value:
+        what = "empty" if value == "" else type(value).__name__
+        raise InvalidRequestError(f"{name} must be a non-empty str, not {what}", field=name)
+    return value
+
+
+def check_whole(name: str, value: Any, lowest: int, highest: int) -> int:
+    """A whole number within bounds."""
+    if not isinstance(value, int) or isinstance(value, bool) or not lowest <= value <= highest:
+        raise InvalidRequestError(
+            f"{name} must be a whole number from {lowest} to {highest}, not {value!r}", field=name
+        )
+    return value
+
+
+def check_ids(name: str, values: Any) -> None:
+    """An iterable of ids that is not a single str by mistake.
+
+    A collection is checked item by item here, before any request; of a generator or an
+    async iterator each id is checked when its turn comes.
+    """
+    if isinstance(values, str | bytes) or not isinstance(values, Iterable | AsyncIterable):
+        raise InvalidRequestError(
+            f"{name} must be an iterable of ids, not {type(values).__name__}", field=name
+        )
+    if isinstance(values, list | tuple | set | frozenset | dict):
+        for index, value in enumerate(values):
+            check_text(f"{name}[{index}]", value)
+
+
+def given(value: Maybe[Any]) -> bool:
+    """True unless the argument was left out."""
+    return not isinstance(value, Unset)

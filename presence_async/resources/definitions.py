@@ -1,0 +1,184 @@
+"""Presence definitions, `/api/v2/presence/definitions`: what users pick from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import attrs
+
+from presence_async import converter, routes
+from presence_async.errors import InvalidRequestError
+from presence_async.models import (
+    OrganizationPresenceDefinition,
+    OrganizationPresenceDefinitionEntityListing,
+    SystemPresenceName,
+)
+from presence_async.resources._base import (
+    Listing,
+    Resource,
+    check_flag,
+    check_ids,
+    check_text,
+    decoded,
+    write_body,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from presence_async.wire import Request
+
+__all__ = ["Definitions"]
+
+_Listing = Listing[OrganizationPresenceDefinition, OrganizationPresenceDefinitionEntityListing]
+
+
+class Definitions(Resource):
+    """The organization's presence definitions, each mapped to one system presence.
+
+    Ten are built in (`type` System), the others are the organization's (`type` User). A
+    deleted definition is deactivated, never gone: `get` still returns it.
+    """
+
+    __slots__ = ()
+
+    def list(
+        self,
+        *,
+        deactivated: bool | str = False,
+        division_ids: Iterable[str] = (),
+        locale_code: str | None = None,
+    ) -> _Listing:
+        """List definitions. Permission `presence:presenceDefinition:view`, division-bound only.
+
+        Args:
+            deactivated: True for the deactivated ones instead; "all" is passed on, though
+                the vendor does not document it here.
+            division_ids: Only definitions of these divisions.
+            locale_code: Labels of this locale, e.g. "en_US", or "ALL". Without it the
+                vendor returns mostly en_US.
+
+        Returns:
+            A listing: iterate it or await it. It is never paged.
+
+        Raises:
+            InvalidRequestError: An argument that is none of these.
+        """
+        query = []
+        if deactivated:
+            query.append(("deactivated", check_flag("deactivated", deactivated)))
+        check_ids("division_ids", division_ids)
+        query += [("divisionId", check_text("division_ids", value)) for value in division_ids]
+        if locale_code is not None:
+            query.append(("localeCode", check_text("locale_code", locale_code)))
+        return self._listing(routes.LIST_DEFINITIONS.request(query=query))
+
+    def _listing(self, request: Request) -> _Listing:
+        async def fetch(_: int) -> OrganizationPresenceDefinitionEntityListing:
+            response = await self._send(request)
+            return decoded(
+                request,
+                response,
+                lambda body: converter.structure_listing(
+                    body, OrganizationPresenceDefinitionEntityListing
+                ),
+            )
+
+        return Listing(fetch)
+
+    async def get(
+        self, definition_id: str, *, locale_code: str | None = None
+    ) -> OrganizationPresenceDefinition:
+        """Get one definition, deactivated ones included.
+
+        Permission `presence:presenceDefinition:view`. A definition just created may
+        answer 404 for a moment (the vendor's Terraform provider retries that read).
+        """
+        query = locale_query(locale_code)
+        request = routes.GET_DEFINITION.request(definition_id, query=query)
+        return await self._one(request, OrganizationPresenceDefinition)
+
+    async def create(
+        self, definition: OrganizationPresenceDefinition
+    ) -> OrganizationPresenceDefinition:
+        """Create a definition. Permission `presence:presenceDefinition:add`.
+
+        Args:
+            definition: `language_labels` is required; `system_presence` is fixed from then
+                on. Only definitions of `type` User can be created.
+        """
+        request = routes.CREATE_DEFINITION.request(body=_body(definition))
+        return await self._one(request, OrganizationPresenceDefinition)
+
+    async def replace(
+        self, definition_id: str, definition: OrganizationPresenceDefinition
+    ) -> OrganizationPresenceDefinition:
+        """Replace a definition. Permission `presence:presenceDefinition:edit`.
+
+        Read, `attrs.evolve`, replace keeps what this version does not know;
+        `deactivated=False` revives a deleted one. Repeated after a lost answer: the
+        second writes what the first wrote.
+        """
+        request = routes.REPLACE_DEFINITION.request(definition_id, body=_body(definition))
+        return await self._one(request, OrganizationPresenceDefinition)
+
+    async def delete(self, definition_id: str) -> None:
+        """Deactivate a definition.
+
+        Any of `presence:presenceDefinition:delete`, `presence:presenceDefinition:edit`.
+        Repeated after a lost answer; a 404 to the repetition is success.
+        """
+        await self._send(routes.DELETE_DEFINITION.request(definition_id))
+
+    async def find(
+        self,
+        label: str | None = None,
+        *,
+        system_presence: str | None = None,
+        deactivated: bool | str = False,
+    ) -> tuple[OrganizationPresenceDefinition, ...]:
+        """Look definitions up by label, by system presence, or by both. One request.
+
+        Args:
+            label: A label in any language, compared whole and without regard to case.
+            system_presence: In any spelling: "On Queue", "OnQueue", "ON_QUEUE".
+            deactivated: As for `list`.
+
+        Returns:
+            Every match, built-in or not; empty for none.
+
+        Raises:
+            InvalidRequestError: Neither is given.
+        """
+        if label is None and system_presence is None:
+            raise InvalidRequestError("give a label or a system_presence", field="label")
+        wanted = None if label is None else check_text("label", label).casefold()
+        name = None
+        if system_presence is not None:
+            name = SystemPresenceName(check_text("system_presence", system_presence))
+        definitions = await self.list(deactivated=deactivated, locale_code="ALL")
+        return tuple(
+            definition
+            for definition in definitions
+            if (name is None or definition.system_presence == name)
+            and (wanted is None or wanted in _labels(definition))
+        )
+
+
+def locale_query(locale_code: str | None) -> list[tuple[str, str]]:
+    """The `localeCode` parameter, when one is given."""
+    if locale_code is None:
+        return []
+    return [("localeCode", check_text("locale_code", locale_code))]
+
+
+def _labels(definition: OrganizationPresenceDefinition) -> set[str]:
+    return {label.casefold() for label in (definition.language_labels or {}).values()}
+
+
+def _body(definition: OrganizationPresenceDefinition) -> bytes:
+    """The body, with the system presence in this family's spelling ("OnQueue")."""
+    if isinstance(definition, OrganizationPresenceDefinition) and definition.system_presence:
+        name = SystemPresenceName(definition.system_presence)
+        definition = attrs.evolve(definition, system_presence=SystemPresenceName(name.definition))
+    return write_body("definition", definition, OrganizationPresenceDefinition)

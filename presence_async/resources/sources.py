@@ -1,0 +1,65 @@
+"""Registered presence sources, `/api/v2/presence/sources`."""
+
+from __future__ import annotations
+
+from presence_async import converter, routes
+from presence_async.models import Source, SourceEntityListing
+from presence_async.resources._base import Listing, Resource, check_flag, decoded, write_body
+
+__all__ = ["Sources"]
+
+
+class Sources(Resource):
+    """Sources registered with the organization, such as another vendor's calendar.
+
+    A deleted source is deactivated, never gone.
+    """
+
+    __slots__ = ()
+
+    def list(self, *, deactivated: bool | str = False) -> Listing[Source, SourceEntityListing]:
+        """List the sources. Permission `presence:source:view`.
+
+        Args:
+            deactivated: True for the deactivated ones instead; "all" is passed on, though
+                the vendor does not document it here.
+
+        Returns:
+            A listing: iterate it or await it. It is never paged.
+
+        Raises:
+            InvalidRequestError: `deactivated` is no such flag.
+        """
+        query = [("deactivated", check_flag("deactivated", deactivated))] if deactivated else None
+        request = routes.LIST_SOURCES.request(query=query)
+
+        async def fetch(_: int) -> SourceEntityListing:
+            response = await self._send(request)
+            return decoded(
+                request,
+                response,
+                lambda body: converter.structure_listing(body, SourceEntityListing),
+            )
+
+        return Listing(fetch)
+
+    async def get(self, source_id: str) -> Source:
+        """Get one source, deactivated ones included. Permission `presence:source:view`."""
+        return await self._one(routes.GET_SOURCE.request(source_id), Source)
+
+    async def create(self, source: Source) -> Source:
+        """Register a source; its `name` is required. Permission `presence:source:add`."""
+        body = write_body("source", source, Source)
+        return await self._one(routes.CREATE_SOURCE.request(body=body), Source)
+
+    async def replace(self, source_id: str, source: Source) -> Source:
+        """Replace a source; `deactivated=False` revives one. Permission `presence:source:edit`.
+
+        Repeated after a lost answer: the second writes what the first wrote.
+        """
+        body = write_body("source", source, Source)
+        return await self._one(routes.REPLACE_SOURCE.request(source_id, body=body), Source)
+
+    async def delete(self, source_id: str) -> None:
+        """Deactivate a source. Any of `presence:source:delete`, `presence:source:edit`."""
+        await self._send(routes.DELETE_SOURCE.request(source_id))

@@ -1,0 +1,103 @@
+"""System presences, `/api/v2/systempresences`: the built-in categories."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import attrs
+
+from presence_async import converter, routes
+from presence_async.errors import NotFoundError, PermissionDeniedError
+from presence_async.models import SystemPresence, SystemPresenceName
+from presence_async.resources._base import Listing, Resource, Send, check_text, decoded
+from presence_async.resources.definitions import Definitions
+from presence_async.resources.legacy_definitions import LegacyDefinitions
+
+if TYPE_CHECKING:
+    from presence_async.errors import RowFailure
+
+__all__ = ["SystemPresences", "SystemPresencesPage"]
+
+
+@attrs.frozen(kw_only=True)
+class SystemPresencesPage:
+    """The one page of system presences; the vendor answers a bare array."""
+
+    entities: tuple[SystemPresence, ...] = ()
+    failures: tuple[RowFailure, ...] = ()
+
+
+class SystemPresences(Resource):
+    """The built-in presences every definition maps to."""
+
+    __slots__ = ("_builtin_ids",)
+
+    def __init__(self, send: Send, builtin_ids: dict[SystemPresenceName, str]) -> None:
+        """`builtin_ids` is what a client and those derived from it have learned so far."""
+        super().__init__(send)
+        self._builtin_ids = builtin_ids
+
+    def list(self) -> Listing[SystemPresence, SystemPresencesPage]:
+        """List the system presences. No permission needed.
+
+        Returns:
+            A listing: iterate it or await it. Only `name` is dependable in its items.
+        """
+        request = routes.LIST_SYSTEM_PRESENCES.request()
+
+        async def fetch(_: int) -> SystemPresencesPage:
+            response = await self._send(request)
+            rows = decoded(
+                request, response, lambda body: converter.structure_rows(body, SystemPresence)
+            )
+            return SystemPresencesPage(entities=tuple(rows.decoded), failures=rows.failures)
+
+        return Listing(fetch)
+
+    async def definition_id(self, system_presence: str) -> str:
+        """The id of the built-in definition of a system presence.
+
+        The ids appear to be the same everywhere, but the vendor does not promise it, so
+        they are looked up: one request (two where the token may not see the current
+        definitions), kept for the life of the client.
+
+        Args:
+            system_presence: In any spelling: "On Queue", "OnQueue", "ON_QUEUE".
+
+        Raises:
+            NotFoundError: The organization has no built-in definition for it.
+            InvalidRequestError: Empty or not a str.
+        """
+        name = SystemPresenceName(check_text("system_presence", system_presence))
+        if name not in self._builtin_ids:
+            self._builtin_ids.update(await self._look_up())
+        found = self._builtin_ids.get(name)
+        if found is None:
+            raise NotFoundError(f"no built-in definition for system presence {str(name)!r}")
+        return found
+
+    async def _look_up(self) -> dict[SystemPresenceName, str]:
+        """Built-in definitions by system presence: `type` System, or legacy `primary` true."""
+        try:
+            found = {
+                definition.system_presence: definition.id
+                async for definition in Definitions(self._send).list()
+                if definition.type == "System"
+            }
+        except PermissionDeniedError:
+            found = {}
+        if not found:
+            found = {
+                definition.system_presence: definition.id
+                async for definition in LegacyDefinitions(self._send).list()
+                if definition.primary
+            }
+        return {name: id_ for name, id_ in found.items() if name and id_}
+
+
+async def resolve_definition_id(presences: SystemPresences, presence: str) -> str:
+    """A definition id, given as it is or as the name of a system presence."""
+    text = check_text("presence", presence)
+    if SystemPresenceName(text).is_known:
+        return await presences.definition_id(text)
+    return text

@@ -1,0 +1,83 @@
+"""Whether and when a failed attempt is repeated. Pure: chance and time come in.
+
+The vendor's official clients retry 429, 502, 503 and 504 (Java, .NET, Go) and 408 (their
+streaming client). We retry what they agree on, and only where repeating is harmless.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import attrs
+
+if TYPE_CHECKING:
+    from presence_async.routes import Route
+
+__all__ = ["RetryBudget", "backoff", "may_repeat", "outcome_open"]
+
+RETRIED_STATUSES: Final = frozenset({408, 429, 502, 503, 504})
+_TOO_MANY: Final = 429
+_TIMED_OUT: Final = 408
+_SERVER_FAULT: Final = 500
+
+BACKOFF_BASE: Final = 0.5
+BACKOFF_CAP: Final = 20.0
+
+
+def outcome_open(route: Route, status: int) -> bool:
+    """True when a write that was answered `status` may still have taken effect."""
+    return route.writes and (status == _TIMED_OUT or status >= _SERVER_FAULT)
+
+
+def may_repeat(route: Route, *, status: int | None, sent: bool) -> bool:
+    """True when an attempt that ended so may be followed by another one.
+
+    Args:
+        route: The operation.
+        status: Its answer, or None when the connection failed.
+        sent: Whether the request may have reached the vendor.
+    """
+    if status is None:
+        return route.repeatable or not sent
+    if status not in RETRIED_STATUSES:
+        return False
+    return route.repeatable or status == _TOO_MANY
+
+
+def backoff(attempt: int, chance: float) -> float:
+    """Full jitter: a uniform share of a doubling ceiling.
+
+    Args:
+        attempt: The attempt that failed, from 1.
+        chance: A random number from 0 up to 1.
+    """
+    # The exponent is capped first: attempts may be many, floats are not.
+    return chance * min(BACKOFF_CAP, BACKOFF_BASE * 2.0 ** min(attempt - 1, 16))
+
+
+@attrs.define
+class RetryBudget:
+    """Keeps an outage from being amplified: retries are at most a share of the successes.
+
+    A retry costs one; a call that succeeds gives back a tenth, up to the size.
+    """
+
+    size: float = 20.0
+    refill: float = 0.1
+    left: float = attrs.field(init=False)
+
+    @left.default
+    def _full(self) -> float:
+        return self.size
+
+    def succeeded(self) -> None:
+        """A call succeeded."""
+        if self.left < self.size:
+            self.left = min(self.size, self.left + self.refill)
+
+    def withdraw(self) -> bool:
+        """Take one retry out; False when the budget does not hold one."""
+        if self.left < 1.0:
+            return False
+        self.left -= 1.0
+        return True

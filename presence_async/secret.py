@@ -1,0 +1,64 @@
+"""The type secrets live in: nothing prints, formats, logs or pickles it by accident."""
+
+from __future__ import annotations
+
+import hmac
+from typing import Any, Final, NoReturn, final
+
+__all__ = ["MaskedStr", "Secret"]
+
+MASK: Final = "**********"
+
+
+@final
+class Secret:
+    """A string that shows itself only through `reveal()`."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str | Secret) -> None:
+        if isinstance(value, Secret):
+            value = value.reveal()
+        if not isinstance(value, str):
+            # The value itself stays out of the message: it may still be the secret.
+            raise TypeError(f"a secret must be a str, not {type(value).__name__}")
+        self._value = value
+
+    def reveal(self) -> str:
+        """The secret itself. Keep the result out of variables that outlive the line."""
+        return self._value
+
+    def __bool__(self) -> bool:
+        return bool(self._value)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Secret):
+            return NotImplemented
+        return hmac.compare_digest(self._value.encode(), other._value.encode())
+
+    def __hash__(self) -> int:
+        return hash((Secret, self._value))
+
+    def __repr__(self) -> str:
+        return f"Secret('{MASK}')"
+
+    def __str__(self) -> str:
+        return MASK
+
+    def __format__(self, spec: str) -> str:
+        return format(MASK, spec)
+
+    def __reduce_ex__(self, protocol: Any) -> NoReturn:
+        raise TypeError("a Secret is not pickled or copied; pass it on, or reveal() it")
+
+
+class MaskedStr(str):
+    """A header value that is sent as it is and shown as a mask.
+
+    Header mappings, and tracebacks that print local variables, show a value by `repr`.
+    """
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return f"'{MASK}'"

@@ -1,0 +1,20 @@
+"""Dates on the wire: ISO-8601, UTC, milliseconds and a Z (recorded in 2022)."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+
+def wire_date(epoch_seconds: float) -> str:
+    """Return e.g. `2022-03-07T08:15:03.625Z` for seconds since 1970."""
+    text = datetime.fromtimestamp(epoch_seconds, UTC).isoformat(timespec="milliseconds")
+    return f"{text.removesuffix('+00:00')}Z"
+
+
+def is_date(text: str) -> bool:
+    """Return whether the vendor would read `text` as a date."""
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        return False
+    return "T" in text

@@ -1,0 +1,77 @@
+"""The values that pass between the HTTP side and the two services: request, call, answer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import orjson
+
+from presence_async.simulator.bodies import Fields, parse_json
+from presence_async.simulator.queries import Query
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from presence_async.simulator.oauth import AccessToken
+    from presence_async.simulator.organization import Organization
+    from presence_async.simulator.switches import Switches
+
+# `request.bytes.max`, the documented default (sections 3 and 4).
+MAX_BODY_BYTES = 512_000
+
+
+@attrs.frozen
+class Exchange:
+    """One request as it came: the target is raw, the body whole or known to be too large."""
+
+    method: str
+    path: str
+    query: str
+    headers: Mapping[str, str] = attrs.field(repr=False)
+    body: bytes = attrs.field(repr=False)
+    too_large: bool
+    correlation_id: str
+
+
+@attrs.frozen
+class Call:
+    """What an operation gets: decoded path values, lazily read query and body."""
+
+    organization: Organization
+    switches: Switches
+    token: AccessToken
+    path: tuple[str, ...]
+    exchange: Exchange
+
+    def query(self) -> Query:
+        """Return the query; ApiError 400 if it cannot be decoded."""
+        return Query(self.exchange.query, self.switches)
+
+    def json(self) -> Any:
+        """Return the JSON body; ApiError 400 if it is not JSON."""
+        return parse_json(self.exchange.body)
+
+    def fields(self) -> Fields:
+        """Return the JSON body, which must be an object; ApiError 400 otherwise."""
+        return Fields(self.json(), self.switches)
+
+    def user_id(self, raw: str) -> str:
+        """Return a user id of a request, `me` resolved if the switch allows it."""
+        if raw == "me" and self.switches.user_me and self.token.user_id is not None:
+            return self.token.user_id
+        return raw
+
+
+@attrs.frozen
+class Answer:
+    """One response: a status, a body and what goes beyond the usual headers."""
+
+    status: int
+    body: bytes = attrs.field(default=b"", repr=False)
+    headers: Mapping[str, str] = attrs.field(factory=dict)
+
+
+def json_answer(value: Any, status: int = 200) -> Answer:
+    """Return an answer with a JSON body."""
+    return Answer(status, orjson.dumps(value))

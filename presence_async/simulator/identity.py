@@ -1,0 +1,26 @@
+"""Identifiers, secrets and chances that look random and repeat for the same seed."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+
+
+def _digest(seed: int, kind: str, number: int) -> bytes:
+    return hashlib.sha256(f"{seed}/{kind}/{number}".encode()).digest()
+
+
+def uuid_for(seed: int, kind: str, number: int) -> str:
+    """Return the UUID (version 4 in form) of the `number`-th thing of a kind."""
+    text = _digest(seed, kind, number).hex()
+    return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-a{text[17:20]}-{text[20:32]}"
+
+
+def secret_for(seed: int, kind: str, number: int) -> str:
+    """Return an opaque 43-character string fit for a header and a form field."""
+    return base64.urlsafe_b64encode(_digest(seed, kind, number)).rstrip(b"=").decode()
+
+
+def chance_for(seed: int, kind: str, number: int) -> float:
+    """Return a number in [0, 1) to compare with a probability."""
+    return int.from_bytes(_digest(seed, kind, number)[:6]) / (1 << 48)

@@ -1,0 +1,221 @@
+"""OAuth clients, tokens and codes of the login server. No HTTP here.
+
+Facts: section 2 of the reference. Token errors carry `error`, `description` and
+`error_description`, the last two equal.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections import deque
+from typing import TYPE_CHECKING
+
+import attrs
+
+from presence_async.simulator.errors import ApiError
+from presence_async.simulator.identity import secret_for
+from presence_async.simulator.permissions import ALL_PERMISSIONS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from presence_async.simulator.switches import Switches
+
+
+@attrs.frozen
+class OAuthClient:
+    """A registered OAuth client.
+
+    Attributes:
+        user_id: Who signs in when the authorize page is asked; None for nobody.
+        redirect_uri: The only address codes are sent to; None for any.
+        divisions: Divisions its permissions are granted in; None for all.
+    """
+
+    id: str
+    secret: str = attrs.field(repr=False)
+    permissions: frozenset[str] = ALL_PERMISSIONS
+    user_id: str | None = None
+    redirect_uri: str | None = None
+    divisions: frozenset[str] | None = None
+
+
+@attrs.define
+class AccessToken:
+    """An access token; `label` names it where the value must not appear."""
+
+    value: str = attrs.field(repr=False)
+    label: str
+    client_id: str
+    user_id: str | None
+    permissions: frozenset[str]
+    divisions: frozenset[str] | None
+    expires_at: float
+    revoked: bool = False
+
+
+@attrs.frozen
+class Code:
+    """An authorization code waiting to be redeemed."""
+
+    client_id: str
+    user_id: str
+    redirect_uri: str
+    challenge: str | None
+
+
+@attrs.frozen
+class Refresh:
+    """What a refresh token stands for."""
+
+    client_id: str
+    user_id: str
+
+
+class TokenError(Exception):
+    """A refusal by the login server; its body is not an ErrorBody (section 2.3)."""
+
+    def __init__(self, status: int, error: str, description: str) -> None:
+        super().__init__(status, error, description)
+        self.status = status
+        self.error = error
+        self.description = description
+
+    def body(self) -> dict[str, str]:
+        """Return the JSON body."""
+        return {
+            "error": self.error,
+            "description": self.description,
+            "error_description": self.description,
+        }
+
+
+class Authority:
+    """Who may do what, and until when.
+
+    Args:
+        seed: Makes tokens and codes repeatable.
+        lifetime: Seconds a token lives.
+        switches: Row 29 of the unknowns.
+        clock: Loop time, which expiry follows.
+    """
+
+    def __init__(
+        self, seed: int, lifetime: float, switches: Switches, clock: Callable[[], float]
+    ) -> None:
+        self.lifetime = lifetime
+        self.switches = switches
+        self._seed = seed
+        self._clock = clock
+        self._issued = 0
+        self._clients: dict[str, OAuthClient] = {}
+        self._tokens: dict[str, AccessToken] = {}
+        self._live: dict[tuple[str, str | None], deque[AccessToken]] = {}
+        self._codes: dict[str, Code] = {}
+        self._refreshes: dict[str, Refresh] = {}
+        self._assertions: dict[tuple[str, str], str] = {}
+
+    def add_client(self, client: OAuthClient) -> None:
+        """Register a client, or replace the one of the same id."""
+        self._clients[client.id] = client
+
+    def client(self, client_id: str) -> OAuthClient | None:
+        """Return a registered client or None."""
+        return self._clients.get(client_id)
+
+    def add_assertion(self, assertion: str, org_name: str, user_id: str) -> None:
+        """Accept a SAML2 assertion of an organization for a user."""
+        self._assertions[(assertion, org_name)] = user_id
+
+    def asserted_user(self, assertion: str, org_name: str) -> str | None:
+        """Return the user of an accepted assertion or None."""
+        return self._assertions.get((assertion, org_name))
+
+    def issue_token(
+        self,
+        client: OAuthClient,
+        user_id: str | None = None,
+        permissions: Iterable[str] | None = None,
+        lifetime: float | None = None,
+    ) -> AccessToken:
+        """Return a new token, by default with the permissions of its client."""
+        self._issued += 1
+        token = AccessToken(
+            value=secret_for(self._seed, "token", self._issued),
+            label=f"token-{self._issued}",
+            client_id=client.id,
+            user_id=user_id,
+            permissions=client.permissions if permissions is None else frozenset(permissions),
+            divisions=client.divisions,
+            expires_at=self._clock() + (self.lifetime if lifetime is None else lifetime),
+        )
+        self._tokens[token.value] = token
+        self._enforce_token_limit(token)
+        return token
+
+    def issue_code(self, code: Code) -> str:
+        """Return a new single-use authorization code."""
+        self._issued += 1
+        value = secret_for(self._seed, "code", self._issued)
+        self._codes[value] = code
+        return value
+
+    def redeem_code(self, value: str) -> Code | None:
+        """Return what a code stands for, once."""
+        return self._codes.pop(value, None)
+
+    def issue_refresh(self, refresh: Refresh) -> str:
+        """Return a new refresh token."""
+        self._issued += 1
+        value = secret_for(self._seed, "refresh", self._issued)
+        self._refreshes[value] = refresh
+        return value
+
+    def refresh(self, value: str) -> Refresh | None:
+        """Return what a refresh token stands for; rotation is the business of the grant."""
+        return self._refreshes.get(value)
+
+    def drop_refresh(self, value: str) -> None:
+        """Make a refresh token worthless."""
+        self._refreshes.pop(value, None)
+
+    def revoke_tokens(self) -> None:
+        """Make every access token worthless; refresh tokens live on."""
+        for token in self._tokens.values():
+            token.revoked = True
+
+    def find(self, authorization: str | None) -> AccessToken | None:
+        """Return the token of an `Authorization` header, dead or alive, or None."""
+        if authorization is None:
+            return None
+        scheme, _, value = authorization.partition(" ")
+        return self._tokens.get(value.strip()) if scheme.lower() == "bearer" else None
+
+    def check(self, token: AccessToken | None, authorization: str | None) -> AccessToken:
+        """Return the token of a request if it is good.
+
+        Raises:
+            ApiError: 401 `authentication.required` without a bearer token,
+                `bad.credentials` for an unknown, expired or revoked one.
+        """
+        if authorization is None or not authorization.lower().startswith("bearer "):
+            raise ApiError(401, "authentication.required", "No authentication bearer token.")
+        if token is None or token.revoked or self._clock() >= token.expires_at:
+            raise ApiError(401, "bad.credentials", "Invalid login credentials.")
+        return token
+
+    def _enforce_token_limit(self, token: AccessToken) -> None:
+        limit = self.switches.token_limit
+        if limit is None:
+            return
+        live = self._live.setdefault((token.client_id, token.user_id), deque())
+        live.append(token)
+        if len(live) > limit:
+            live.popleft().revoked = True
+
+
+def s256(verifier: str) -> str:
+    """Return the PKCE challenge of a verifier (RFC 7636, method S256)."""
+    digest = hashlib.sha256(verifier.encode()).digest()
+    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()

@@ -1,0 +1,36 @@
+"""The operations of the simulated API, one module per area (section 8 of the reference)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from presence_async.simulator.operations import (
+    bulk,
+    definitions,
+    legacy_definitions,
+    presences,
+    primary_source,
+    settings,
+    sources,
+    teams,
+    users,
+)
+
+if TYPE_CHECKING:
+    from presence_async.simulator.routes import Route
+    from presence_async.simulator.switches import Switches
+
+
+def all_routes(switches: Switches) -> tuple[Route, ...]:
+    """Return every operation; the removed Teams path only when its switch is on."""
+    routes = (
+        *presences.ROUTES,
+        *bulk.ROUTES,
+        *primary_source.ROUTES,
+        *definitions.ROUTES,
+        *legacy_definitions.ROUTES,
+        *sources.ROUTES,
+        *settings.ROUTES,
+        *users.ROUTES,
+    )
+    return (*routes, *teams.ROUTES) if switches.microsoft_teams_route else routes

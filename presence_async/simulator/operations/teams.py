@@ -1,0 +1,32 @@
+"""The Microsoft Teams path of the Swift seed, removed in April 2022 (section 14)."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+from presence_async.simulator.exchange import Answer, Call, json_answer
+from presence_async.simulator.permissions import INTEGRATION_VIEW, TEAMS_VIEW, needs_all
+from presence_async.simulator.routes import Route
+
+
+def _get(call: Call) -> Answer:
+    user_id = call.user_id(call.path[0])
+    call.organization.user(user_id)
+    return json_answer(
+        {
+            "id": user_id,
+            "presences": call.organization.presences_json(user_id),
+            "outOfOffices": [],
+            "selfUri": f"/api/v2/users/{quote(user_id, safe='')}/presences/microsoftteams",
+        }
+    )
+
+
+ROUTES = (
+    Route(
+        "GET",
+        "/api/v2/users/{userId}/presences/microsoftteams",
+        _get,
+        needs_all(TEAMS_VIEW, INTEGRATION_VIEW),
+    ),
+)

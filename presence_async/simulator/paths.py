@@ -1,0 +1,100 @@
+"""Matching of raw, still-encoded paths against route templates.
+
+Segments are compared before decoding, so an id that contains an encoded slash stays one
+segment. Literals win over parameters, and a literal that leads nowhere gives way to the
+parameter beside it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from urllib.parse import unquote_to_bytes
+
+import attrs
+
+from presence_async.simulator.errors import bad_request
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_HEX = frozenset("0123456789abcdefABCDEF")
+T = TypeVar("T")
+
+
+def decode(raw: str) -> str:
+    """Return the decoded form of one raw path segment or query value.
+
+    Raises:
+        ApiError: 400 for a malformed escape or bytes that are not UTF-8.
+    """
+    if "%" not in raw and raw.isascii():
+        return raw
+    for piece in raw.split("%")[1:]:
+        if len(piece) < 2 or not _HEX.issuperset(piece[:2]):  # noqa: PLR2004  two hex digits
+            raise bad_request("The request address holds a malformed escape.")
+    try:
+        # The HTTP parser hands bytes outside ASCII over as surrogates.
+        return unquote_to_bytes(raw.encode("utf-8", "surrogateescape")).decode()
+    except UnicodeError:
+        raise bad_request("The request address is not UTF-8.") from None
+
+
+@attrs.frozen
+class Match(Generic[T]):
+    """A matched route and the raw values of its parameters, in order."""
+
+    route: T
+    raw_values: tuple[str, ...]
+
+
+@attrs.define
+class _Node:
+    literals: dict[str, _Node] = attrs.field(factory=dict)
+    parameter: _Node | None = None
+    routes: dict[str, Any] = attrs.field(factory=dict)
+
+
+class PathTable(Generic[T]):
+    """Routes by method and template, e.g. `GET /api/v2/users/{userId}/presences/{sourceId}`."""
+
+    def __init__(self) -> None:
+        self._root = _Node()
+
+    def add(self, method: str, template: str, route: T) -> None:
+        """Add a route under its method and template."""
+        node = self._root
+        for segment in template.split("/")[1:]:
+            if segment.startswith("{"):
+                if node.parameter is None:
+                    node.parameter = _Node()
+                node = node.parameter
+            else:
+                node = node.literals.setdefault(segment, _Node())
+        node.routes[method] = route
+
+    def match(self, method: str, raw_path: str) -> Match[T] | None:
+        """Return the most literal route for a method and raw path, or None."""
+        for node, values in _walk(self._root, raw_path.split("/"), 1, ()):
+            route = node.routes.get(method)
+            if route is not None:
+                return Match(route, values)
+        return None
+
+    def methods(self, raw_path: str) -> list[str]:
+        """Return the methods some route knows for a raw path."""
+        nodes = _walk(self._root, raw_path.split("/"), 1, ())
+        return sorted({method for node, _ in nodes for method in node.routes})
+
+
+def _walk(
+    node: _Node, segments: list[str], index: int, values: tuple[str, ...]
+) -> Iterator[tuple[_Node, tuple[str, ...]]]:
+    if index == len(segments):
+        yield node, values
+        return
+    segment = segments[index]
+    literal = node.literals.get(segment)
+    if literal is not None:
+        yield from _walk(literal, segments, index + 1, values)
+    if node.parameter is not None and segment:
+        yield from _walk(node.parameter, segments, index + 1, (*values, segment))

@@ -1,0 +1,99 @@
+"""The users of the simulated organization."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import quote
+
+import attrs
+
+from presence_async.simulator.errors import not_found
+from presence_async.simulator.identity import uuid_for
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+UserState = Literal["active", "inactive", "deleted"]
+
+_FIRST = (
+    "Ada", "Bela", "Chloe", "David", "Elif", "Femi", "Grace", "Hugo", "Ines", "Jonas",
+    "Karin", "Liam", "Mina", "Noor", "Olga", "Pavel", "Quinn", "Rosa", "Sven", "Tara",
+)  # fmt: skip
+_LAST = (
+    "Abe", "Brand", "Costa", "Diaz", "Eze", "Fischer", "Garcia", "Haddad", "Ito", "Jensen",
+    "Kaya", "Lopez", "Moreau", "Nowak", "Okafor", "Popov", "Rossi", "Silva", "Tanaka",
+)  # fmt: skip
+
+
+@attrs.frozen
+class User:
+    """One user; `email` doubles as the user name."""
+
+    id: str
+    name: str
+    email: str
+    state: UserState = "active"
+    version: int = 1
+
+
+def generate_user(seed: int, number: int) -> User:
+    """Return the `number`-th user of an organization, the same for the same seed."""
+    first = _FIRST[number % len(_FIRST)]
+    last = _LAST[number // len(_FIRST) % len(_LAST)]
+    email = f"{first}.{last}.{number}@example.com".lower()
+    return User(id=uuid_for(seed, "user", number), name=f"{first} {last}", email=email)
+
+
+class People:
+    """All users by id, and their listing in order of name.
+
+    Args:
+        count: How many users to generate.
+        seed: Which users.
+    """
+
+    def __init__(self, count: int, seed: int) -> None:
+        generated = (generate_user(seed, number) for number in range(count))
+        self._users = {user.id: user for user in generated}
+        self.by_id: Mapping[str, User] = MappingProxyType(self._users)
+        self._listings: dict[str, list[User]] = {}
+
+    def get(self, user_id: str) -> User:
+        """Return a user.
+
+        Raises:
+            ApiError: 404 for an unknown id.
+        """
+        user = self._users.get(user_id)
+        if user is None:
+            raise not_found("user", user_id)
+        return user
+
+    def put(self, user: User) -> None:
+        """Add a user or replace the one of the same id."""
+        self._users[user.id] = user
+        self._listings.clear()
+
+    def listing(self, state: str) -> list[User]:
+        """Return the users of a state (or `any`) by name, then id."""
+        listing = self._listings.get(state)
+        if listing is None:
+            users = [user for user in self._users.values() if state in ("any", user.state)]
+            listing = sorted(users, key=lambda user: (user.name, user.id))
+            self._listings[state] = listing
+        return listing
+
+
+def user_json(user: User, division: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a user as the Users API shows it, without expansions (section 8.5)."""
+    return {
+        "id": user.id,
+        "name": user.name,
+        "division": division,
+        "email": user.email,
+        "username": user.email,
+        "state": user.state,
+        "version": user.version,
+        "selfUri": f"/api/v2/users/{quote(user.id, safe='')}",
+    }

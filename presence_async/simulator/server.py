@@ -1,0 +1,286 @@
+"""`Simulator`: the vendor in a box, on two local ports."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import logging
+import time
+from functools import partial
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from presence_async.simulator.api import Api
+from presence_async.simulator.faults import FaultPlan
+from presence_async.simulator.gate import Gate
+from presence_async.simulator.identity import secret_for, uuid_for
+from presence_async.simulator.limits import RateLimiter, WindowKind
+from presence_async.simulator.listener import Listener
+from presence_async.simulator.login import TOKEN_TEMPLATE, Login
+from presence_async.simulator.oauth import Authority, Code, OAuthClient
+from presence_async.simulator.organization import Organization
+from presence_async.simulator.permissions import ALL_PERMISSIONS
+from presence_async.simulator.recorder import RecordedRequest, Recorder
+from presence_async.simulator.switches import Switches
+
+if TYPE_CHECKING:
+    import ssl
+    from collections import deque
+    from collections.abc import Callable, Iterable
+    from types import TracebackType
+    from typing import Self
+
+_log = logging.getLogger("presence_async.simulator")
+ANNOUNCED_USERS = 100
+
+
+def _loop_time() -> float:
+    return asyncio.get_running_loop().time()
+
+
+class Simulator:
+    """Genesys Cloud's Presence API and its login server, in this process.
+
+    An async context manager. It keeps to the wire facts of the project's API reference and
+    imports nothing from the client, so that the two can contradict each other.
+
+    Args:
+        users: How many users to generate, the same for the same seed.
+        seed: Decides all ids, names, tokens and chances.
+        rate_limit: Requests a minute of one token; None turns every limit off.
+        rate_window: `rolling`, or `fixed` to full minutes of the loop's clock.
+        token_lifetime: Seconds a token lives.
+        client_id: Id of the built-in OAuth client; by default one from the seed.
+        client_secret: Its secret; by default one from the seed.
+        host: Address to listen on. Beyond loopback the simulator warns: its secrets are no
+            secrets.
+        port: Port of the API, 0 for any.
+        login_port: Port of the login server, 0 for any.
+        wall_clock: Seconds since 1970, for the dates on the wire. Everything relative
+            follows the running loop's `time()`.
+        permissions: Permissions of the built-in client; by default all.
+        ssl_context: Serve https with it.
+        path_prefix: The API sits behind this prefix, as behind a gateway.
+        login_path_prefix: The same for the login server.
+        switches: The vendor's unknown habits.
+        history: How many requests `requests` keeps.
+
+    Attributes:
+        organization: The state, for assertions and direct changes.
+        client_id: Id of the built-in OAuth client.
+        client_secret: Its secret.
+        faults: The scripted failures.
+        switches: The switches in force.
+    """
+
+    def __init__(
+        self,
+        *,
+        users: int = 50,
+        seed: int = 0,
+        rate_limit: int | None = 300,
+        rate_window: WindowKind = "rolling",
+        token_lifetime: float = 86400,
+        client_id: str | None = None,
+        client_secret: str | None = None,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        login_port: int = 0,
+        wall_clock: Callable[[], float] = time.time,
+        permissions: Iterable[str] | None = None,
+        ssl_context: ssl.SSLContext | None = None,
+        path_prefix: str = "",
+        login_path_prefix: str = "",
+        switches: Switches | None = None,
+        history: int = 10_000,
+    ) -> None:
+        self.switches = Switches() if switches is None else switches
+        self.client_id = client_id or uuid_for(seed, "client", 0)
+        self.client_secret = client_secret or secret_for(seed, "client", 0)
+        self.organization = Organization(
+            users=users,
+            seed=seed,
+            switches=self.switches,
+            wall_clock=wall_clock,
+            monotonic=_loop_time,
+        )
+        self._host = host
+        self._recorder = Recorder(history)
+        self._authority = Authority(seed, token_lifetime, self.switches, _loop_time)
+        self.add_client(self.client_id, self.client_secret, permissions=permissions)
+        api = Api(
+            organization=self.organization,
+            authority=self._authority,
+            limiter=RateLimiter(rate_window, _loop_time),
+            rate_limit=rate_limit,
+            prefix=path_prefix.rstrip("/"),
+            switches=self.switches,
+        )
+        login = Login(self._authority, login_path_prefix.rstrip("/"))
+        self.faults = FaultPlan(seed, {*api.route_keys, *login.route_keys})
+        gate = partial(Gate, recorder=self._recorder, faults=self.faults, seed=seed)
+        self._api = Listener(gate(service=api, login=False), host, port, ssl_context, path_prefix)
+        self._login = Listener(
+            gate(service=login, login=True), host, login_port, ssl_context, login_path_prefix
+        )
+
+    async def start(self) -> None:
+        """Open both ports."""
+        if not _is_loopback(self._host):
+            _log.warning(
+                "THE SIMULATOR LISTENS ON %s, BEYOND THIS MACHINE. It is no real service: its "
+                "tokens and secrets are guessable.",
+                self._host,
+            )
+        await self._api.start()
+        try:
+            await self._login.start()
+        except OSError:
+            await self._api.aclose()
+            raise
+
+    async def aclose(self) -> None:
+        """Close both ports at once, requests in flight included; again is harmless."""
+        await self._api.aclose()
+        await self._login.aclose()
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    @property
+    def base_url(self) -> str:
+        """Base address of the API, prefix included, once started."""
+        return self._api.url
+
+    @property
+    def login_url(self) -> str:
+        """Base address of the login server, prefix included, once started."""
+        return self._login.url
+
+    @property
+    def user_ids(self) -> tuple[str, ...]:
+        """The ids of all users, in order of creation."""
+        return tuple(self.organization.users)
+
+    @property
+    def requests(self) -> deque[RecordedRequest]:
+        """The last requests, oldest first, of both ports."""
+        return self._recorder.requests
+
+    @property
+    def token_requests(self) -> int:
+        """How many token requests arrived."""
+        return self.count(TOKEN_TEMPLATE, "POST")
+
+    def count(self, template: str | None = None, method: str | None = None) -> int:
+        """Return how many requests arrived at a route.
+
+        Args:
+            template: Path template such as `/api/v2/users/{userId}/presences/purecloud` or
+                `/oauth/token`, also with the method in front; None for all.
+            method: HTTP method; None for all.
+        """
+        if template is not None and " " in template:
+            method, _, template = template.partition(" ")
+        return self._recorder.count(template, method)
+
+    def announcement(self) -> dict[str, Any]:
+        """Return what somebody needs to use the running simulator, as JSON values."""
+        return {
+            "base_url": self.base_url,
+            "login_url": self.login_url,
+            "client_id": self.client_id,
+            "client_secret": self.client_secret,
+            "user_ids": list(islice(self.organization.users, ANNOUNCED_USERS)),
+        }
+
+    def add_client(
+        self,
+        client_id: str,
+        secret: str,
+        *,
+        permissions: Iterable[str] | None = None,
+        user_id: str | None = None,
+        redirect_uri: str | None = None,
+        divisions: Iterable[str] | None = None,
+    ) -> None:
+        """Register an OAuth client.
+
+        Args:
+            client_id: Its id.
+            secret: Its secret.
+            permissions: What its tokens may do; None for everything.
+            user_id: Who signs in on the authorize page; None for nobody.
+            redirect_uri: The only address codes are sent to; None for any.
+            divisions: Where the permissions are granted; None for everywhere.
+        """
+        self._authority.add_client(
+            OAuthClient(
+                id=client_id,
+                secret=secret,
+                permissions=ALL_PERMISSIONS if permissions is None else frozenset(permissions),
+                user_id=user_id,
+                redirect_uri=redirect_uri,
+                divisions=None if divisions is None else frozenset(divisions),
+            )
+        )
+
+    def issue_code(
+        self, client_id: str, user_id: str, redirect_uri: str, code_challenge: str | None = None
+    ) -> str:
+        """Return an authorization code, as if the user had signed in.
+
+        Args:
+            client_id: The client it is for.
+            user_id: Who signed in.
+            redirect_uri: Where it was sent to; redeeming it must name the same.
+            code_challenge: The S256 challenge, None without PKCE.
+        """
+        return self._authority.issue_code(Code(client_id, user_id, redirect_uri, code_challenge))
+
+    def issue_token(
+        self,
+        client_id: str | None = None,
+        user_id: str | None = None,
+        permissions: Iterable[str] | None = None,
+        lifetime: float | None = None,
+    ) -> str:
+        """Return an access token without a request.
+
+        Args:
+            client_id: The client it belongs to; None for the built-in one.
+            user_id: Its user; None as with client credentials.
+            permissions: What it may do; None for what its client may.
+            lifetime: Seconds it lives; None for the usual lifetime.
+
+        Raises:
+            ValueError: For an unknown client.
+        """
+        client = self._authority.client(client_id or self.client_id)
+        if client is None:
+            raise ValueError(f"no such OAuth client: {client_id!r}")
+        return self._authority.issue_token(client, user_id, permissions, lifetime).value
+
+    def revoke_tokens(self) -> None:
+        """Turn every access token into a 401 `bad.credentials`; refresh tokens live on."""
+        self._authority.revoke_tokens()
+
+    def add_assertion(self, assertion: str, org_name: str, user_id: str) -> None:
+        """Accept a SAML2 assertion of an organization for a user."""
+        self._authority.add_assertion(assertion, org_name, user_id)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,133 @@
+"""Named switches for what the vendor's documentation leaves open.
+
+Each field is one row (or a part of one) of the table of unknowns in the API reference this
+project was built from. The default is the working assumption; the other values are what the
+real service may turn out to do, so that a client is tested against both.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import attrs
+
+
+@attrs.frozen(kw_only=True)
+class Switches:
+    """How the simulated vendor behaves where its documentation is silent.
+
+    Row 1, bulk PUT:
+        bulk_put_limit: Most items in one call; None for no limit.
+        bulk_put_id_required: Whether an item without `id` is refused; otherwise it means the
+            user of the token.
+        bulk_put_partial: Bad items are left out of the answer instead of failing the call.
+    Row 2, bulk GET:
+        bulk_get_over_limit: More than 50 ids are refused, cut to 50, or answered in full.
+        bulk_get_no_ids: A call without ids is refused or answered with an empty array.
+        bulk_get_unknown: Unknown users are left out or turn the whole call into a 404.
+        bulk_other_sources: Whether the bulk GET knows sources other than `purecloud`.
+    Row 3:
+        array_style: Which spelling of a query array is understood.
+    Row 4, legacy definition list:
+        legacy_default_page_size, legacy_max_page_size: Page sizes.
+        legacy_links: Whether the envelope carries link fields.
+    Row 5:
+        legacy_delete: 204, 200 with the record, or 200 with nothing.
+    Row 6:
+        definition_created_status: Status of a POST to the current definitions.
+    Row 7, token errors:
+        token_grant_error_status: When the grant is at fault.
+        token_client_error_status: When the client id or secret is at fault.
+    Row 8:
+        refresh_rotates: A used refresh token dies and a new one is handed out.
+        saml_refresh: SAML2 bearer answers carry a refresh token.
+    Row 9:
+        org_app_user_rate_limit: Requests a minute of one user through one OAuth client.
+    Row 10, PATCH:
+        empty_patch: A body without any change is accepted or refused with 400.
+        primary_false: `primary` false is ignored or refused with 400.
+        nulls: An explicit null counts as absent or is refused with 400.
+        unknown_definition_status: Status for an unknown or deactivated definition.
+        message_limit: Most characters of a message; None for no limit.
+        message_kept: A change of presence keeps the message.
+    Row 11:
+        unwritten_source: A source a user never wrote is 404 or reads as Offline.
+    Row 12:
+        registered_source_status: Status for a registered source on the ad hoc path.
+    Row 13:
+        duplicate_label_conflict: A new definition with labels in use is a 409.
+    Row 14:
+        system_presence_change: Changing `systemPresence` is refused or ignored.
+        system_definition_edit: Editing or deleting a System definition is refused or allowed.
+        reactivation: Whether a PUT with `deactivated` false revives a record.
+    Row 15:
+        deactivated_all: Whether `deactivated=ALL` is understood.
+        flags_any_case: Whether flag values in queries are read in any case.
+    Row 16:
+        deactivated_stays: A deactivated definition stays on its users; otherwise they show
+            the built-in one of the same system presence.
+    Row 18:
+        system_presence_ids: System presences carry `id` and `selfUri`.
+    Row 19:
+        presence_extras: User presences carry `id`, `primary` and `sourceId`.
+    Row 20:
+        microsoft_teams_route: The removed Teams path answers.
+    Row 27:
+        on_queue_needs_permission: On Queue needs `routing:agent:onqueue`.
+    Row 28:
+        user_me: `me` is understood as a user id.
+    Row 29:
+        token_limit: Live tokens of one client and user; one more kills the oldest.
+    Row 30:
+        fixed_builtin_ids: Built-in definitions have the well-known ids.
+    Row 31:
+        read_only_fields: Read-only fields in request bodies are ignored or refused.
+
+    Outside the table:
+        definition_read_lag: Seconds a new definition answers 404 (section 7.3).
+        users_max_page_size: Largest page of the user list (500 is said to be the maximum).
+    """
+
+    bulk_put_limit: int | None = 50
+    bulk_put_id_required: bool = True
+    bulk_put_partial: bool = False
+    bulk_get_over_limit: Literal["reject", "truncate", "accept"] = "reject"
+    bulk_get_no_ids: Literal["reject", "empty"] = "reject"
+    bulk_get_unknown: Literal["omit", "reject"] = "omit"
+    bulk_other_sources: bool = True
+    array_style: Literal["both", "repeated", "comma"] = "both"
+    legacy_default_page_size: int = 25
+    legacy_max_page_size: int = 100
+    legacy_links: bool = False
+    legacy_delete: Literal["no_content", "body", "empty"] = "no_content"
+    definition_created_status: Literal[200, 201] = 201
+    token_grant_error_status: int = 400
+    token_client_error_status: int = 401
+    refresh_rotates: bool = True
+    saml_refresh: bool = False
+    org_app_user_rate_limit: int = 3000
+    empty_patch: Literal["accept", "reject"] = "accept"
+    primary_false: Literal["ignore", "reject"] = "ignore"
+    nulls: Literal["absent", "reject"] = "absent"
+    unknown_definition_status: Literal[400, 404] = 400
+    message_limit: int | None = None
+    message_kept: bool = True
+    unwritten_source: Literal["not_found", "offline"] = "not_found"
+    registered_source_status: Literal[400, 404] = 404
+    duplicate_label_conflict: bool = False
+    system_presence_change: Literal["reject", "ignore"] = "reject"
+    system_definition_edit: Literal["reject", "allow"] = "reject"
+    reactivation: bool = True
+    deactivated_all: bool = False
+    flags_any_case: bool = True
+    deactivated_stays: bool = True
+    system_presence_ids: bool = False
+    presence_extras: bool = False
+    microsoft_teams_route: bool = False
+    on_queue_needs_permission: bool = False
+    user_me: bool = False
+    token_limit: int | None = None
+    fixed_builtin_ids: bool = True
+    read_only_fields: Literal["ignore", "reject"] = "ignore"
+    definition_read_lag: float = 0.0
+    users_max_page_size: int = 500

@@ -1,0 +1,279 @@
+"""One HTTP exchange: the only importer of aiohttp's client side.
+
+Reads the body whole, gives the connection back on every path, and turns what aiohttp
+raises into our errors. Never follows a redirect (aiohttp would carry the token along) and
+never lets aiohttp send a request a second time by itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl as ssl_module
+from typing import TYPE_CHECKING, Any, Final
+
+import aiohttp
+from aiohttp.payload import BytesPayload
+from yarl import URL
+
+from presence_async.errors import (
+    ConfigurationError,
+    DecodeError,
+    PresenceConnectionError,
+    PresenceError,
+    PresenceTimeoutError,
+)
+from presence_async.wire import Response
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from aiohttp.abc import AbstractStreamWriter
+    from aiohttp.client_middlewares import ClientHandlerType
+
+    from presence_async.config import ClientConfig
+    from presence_async.routes import Route
+
+__all__ = ["Exchange", "Transport"]
+
+_LOGGER: Final = logging.getLogger("presence_async.transport")
+# What aiohttp itself sends a second time on a connection that turns out to be dead.
+_RESENT_BY_AIOHTTP: Final = frozenset({"GET", "PUT", "DELETE"})
+
+
+class _StaleConnectionError(Exception):
+    """Raised to refuse aiohttp's own second send."""
+
+
+class _Once:
+    """Client middleware that lets one send through: each wire request has its own permit."""
+
+    __slots__ = ("_sent",)
+
+    def __init__(self) -> None:
+        self._sent = False
+
+    async def __call__(
+        self, request: aiohttp.ClientRequest, handler: ClientHandlerType
+    ) -> aiohttp.ClientResponse:
+        if self._sent:
+            raise _StaleConnectionError
+        self._sent = True
+        return await handler(request)
+
+
+class _Body(BytesPayload):
+    """A JSON body that tells when it starts to leave: before that, nothing took effect."""
+
+    def __init__(self, value: bytes, exchange: Exchange, content_type: str) -> None:
+        super().__init__(value, content_type=content_type)
+        self._exchange = exchange
+
+    async def write_with_length(
+        self, writer: AbstractStreamWriter, content_length: int | None
+    ) -> None:
+        self._exchange.sent = True
+        await super().write_with_length(writer, content_length)
+
+
+class Exchange:
+    """What is known about one wire request, also when it ends in an exception.
+
+    Attributes:
+        sent: The request may have reached the other side.
+        stale: It went out on a kept connection that the other side had closed.
+    """
+
+    __slots__ = ("sent", "stale")
+
+    def __init__(self) -> None:
+        self.sent = False
+        self.stale = False
+
+
+def _refuse_unsuited(session: aiohttp.ClientSession) -> None:
+    """A caller's session must not change what we send or how answers are judged."""
+    unsuited = [
+        reason
+        for reason, present in (
+            ("is closed", session.closed),
+            ("has raise_for_status", session.raise_for_status is not False),
+            ("has a base URL", getattr(session, "_base_url", None) is not None),
+            ("keeps cookies (give it a DummyCookieJar)", _keeps_cookies(session)),
+            ("has default auth", session.auth is not None),
+            ("has trust_env, which sends .netrc credentials", session.trust_env),
+            ("does not decompress", not session.auto_decompress),
+            ("has a default Authorization header", "Authorization" in session.headers),
+        )
+        if present
+    ]
+    if unsuited:
+        raise ConfigurationError(f"the given ClientSession {', '.join(unsuited)}")
+
+
+def _keeps_cookies(session: aiohttp.ClientSession) -> bool:
+    return not isinstance(session.cookie_jar, aiohttp.DummyCookieJar)
+
+
+class Transport:
+    """Sends one request at a time over one aiohttp session, its own or the caller's."""
+
+    def __init__(self, config: ClientConfig, session: aiohttp.ClientSession | None) -> None:
+        """Must be called on the running loop.
+
+        Raises:
+            ConfigurationError: The caller's session has settings that would break us.
+        """
+        if session is not None:
+            _refuse_unsuited(session)
+        self._owned = session is None
+        self._session = session if session is not None else _new_session(config)
+        self._limit = config.max_response_bytes
+        self._options: dict[str, Any] = {
+            "allow_redirects": False,
+            "raise_for_status": False,
+            # No total: the call's own deadline covers it, and a total would also run
+            # while the request waits for a connection.
+            "timeout": aiohttp.ClientTimeout(
+                total=None, sock_connect=config.connect_timeout, sock_read=config.read_timeout
+            ),
+        }
+        if config.ssl is not None:
+            self._options["ssl"] = config.ssl
+        if config.proxy is not None:
+            self._options["proxy"] = URL(config.proxy.url)
+            if config.proxy.username is not None:
+                password = config.proxy.password
+                self._options["proxy_auth"] = aiohttp.BasicAuth(
+                    config.proxy.username, password.reveal() if password else "", "utf-8"
+                )
+
+    async def aclose(self) -> None:
+        """Close the session and its sockets, unless they are the caller's."""
+        if not self._owned:
+            return
+        await self._session.close()
+        # TLS transports finish closing in later turns of the loop; after aclose() there
+        # is no socket left, so wait for those turns here.
+        await asyncio.sleep(0)
+
+    async def exchange(
+        self,
+        route: Route,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        exchange: Exchange,
+    ) -> Response:
+        """Send one request and read its whole answer.
+
+        Args:
+            route: Names the operation in errors.
+            url: Complete and percent-encoded already.
+            headers: All header fields to send, Content-Type of a body among them.
+            body: The body, or None.
+            exchange: Filled in as the request proceeds, for callers that see it fail.
+
+        Raises:
+            PresenceConnectionError: No connection, or it broke before the answer's end.
+            PresenceTimeoutError: The connection or the next byte did not come in time.
+            DecodeError: The answer is longer than the configured limit.
+        """
+        failure: PresenceError
+        try:
+            response = await self._request(route.method, url, headers, body, exchange)
+            try:
+                return Response(response.status, response.headers, await self._read(response))
+            finally:
+                # Gives the connection back after a complete read, closes it otherwise.
+                response.release()
+        except _StaleConnectionError:
+            exchange.stale = True
+            failure = PresenceConnectionError("the kept connection had been closed")
+        except (aiohttp.ClientError, OSError, asyncio.IncompleteReadError) as error:
+            failure = self._failure(error, exchange)
+        except _TooLongError:
+            failure = DecodeError(f"the answer is longer than {self._limit} bytes")
+        # Raised out here, so that no aiohttp exception (they print tokens and queries)
+        # hangs on to ours as its context.
+        failure.method, failure.path_template = route.method, route.template
+        raise failure
+
+    async def _request(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        exchange: Exchange,
+    ) -> aiohttp.ClientResponse:
+        data = None
+        if body is None:
+            exchange.sent = True
+        else:
+            data = _Body(body, exchange, headers["Content-Type"])
+        return await self._session.request(
+            method,
+            URL(url, encoded=True),
+            headers=headers,
+            data=data,
+            # Also keeps the middlewares of a caller's session out of our requests.
+            middlewares=(_Once(),) if method in _RESENT_BY_AIOHTTP else (),
+            **self._options,
+        )
+
+    async def _read(self, response: aiohttp.ClientResponse) -> bytes:
+        """The body, or _TooLongError before much more than the limit is in memory."""
+        length = response.content_length
+        if length is not None and "Content-Encoding" not in response.headers:
+            if length > self._limit:
+                response.close()
+                raise _TooLongError
+            return await response.read()
+        chunks = []
+        size = 0
+        async for chunk in response.content.iter_any():
+            size += len(chunk)
+            if size > self._limit:
+                response.close()
+                raise _TooLongError
+            chunks.append(chunk)
+        return b"".join(chunks)
+
+    def _failure(self, error: Exception, exchange: Exchange) -> PresenceError:
+        """Our error for one of aiohttp's. Their texts are left out: they hold addresses."""
+        if isinstance(error, aiohttp.ConnectionTimeoutError):
+            exchange.sent = False
+            return PresenceTimeoutError("the connection could not be opened in time")
+        if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ClientProxyConnectionError):
+            exchange.sent = False
+            return PresenceConnectionError(_connect_reason(error))
+        if isinstance(error, TimeoutError):
+            return PresenceTimeoutError("the server stopped answering")
+        _LOGGER.debug("exchange failed with %s", type(error).__name__)
+        return PresenceConnectionError(
+            f"the connection broke before the answer was complete ({type(error).__name__})"
+        )
+
+
+class _TooLongError(Exception):
+    """The body is over the limit."""
+
+
+def _connect_reason(error: aiohttp.ClientConnectorError) -> str:
+    """Why no connection could be opened, without the address."""
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        return "the server's certificate is not trusted"
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return "the host name cannot be resolved"
+    cause = error.os_error
+    if isinstance(cause, ssl_module.SSLError):
+        return f"TLS failed ({cause.reason or type(cause).__name__})"
+    return f"no connection ({cause.strerror or type(cause).__name__})"
+
+
+def _new_session(config: ClientConfig) -> aiohttp.ClientSession:
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=config.pool_size, keepalive_timeout=config.keep_alive),
+        cookie_jar=aiohttp.DummyCookieJar(),
+    )

@@ -1,0 +1,106 @@
+"""Requests and responses as values, and how their parts are written. Pure.
+
+Path values are percent-encoded strictly: the vendor's own SDK leaves `/` alone, so an id
+with a slash changes the route there. Arrays go out as repeated parameters (`id=a&id=b`),
+as the JavaScript and Go SDKs send them.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote
+
+import attrs
+
+from presence_async.errors import InvalidRequestError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from presence_async.routes import Route
+
+__all__ = ["Request", "Response", "path_value", "query_string", "repeated", "retry_after_seconds"]
+
+# What needs no encoding and cannot be a dot segment: every id the vendor hands out.
+_PLAIN: Final = re.compile(r"[A-Za-z0-9_-]+", re.ASCII).fullmatch
+
+
+@attrs.define
+class Request:
+    """One operation, ready to be sent. Treat it as frozen (it is not, for speed).
+
+    Attributes:
+        route: What kind of operation it is.
+        target: Path and query, percent-encoded, starting with ``/``.
+        body: JSON body or None. Left out of `repr`: it may hold personal data.
+    """
+
+    route: Route
+    target: str
+    body: bytes | None = attrs.field(default=None, repr=False)
+
+
+@attrs.define
+class Response:
+    """One complete answer. Treat it as frozen (it is not, for speed).
+
+    Attributes:
+        status: HTTP status.
+        headers: Header fields; looks up names without regard to case.
+        body: The whole body, decompressed.
+    """
+
+    status: int
+    headers: Mapping[str, str] = attrs.field(repr=False)
+    body: bytes = attrs.field(repr=False)
+
+    @property
+    def correlation_id(self) -> str | None:
+        """`ININ-Correlation-Id`, on every answer of the vendor."""
+        return self.headers.get("ININ-Correlation-Id")
+
+
+def path_value(name: str, value: Any) -> str:
+    """`value` encoded for one path segment.
+
+    Raises:
+        InvalidRequestError: Not a str, empty, a dot segment (proxies resolve those even
+            when encoded), or not encodable as UTF-8. `field` is `name`.
+    """
+    if not isinstance(value, str):
+        raise InvalidRequestError(f"{name} must be a str, not {type(value).__name__}", field=name)
+    if _PLAIN(value):
+        return value
+    if not value or value in {".", ".."}:
+        raise InvalidRequestError(f"{name} must not be {value!r}", field=name)
+    return _quoted(name, value)
+
+
+def _quoted(name: str, value: str) -> str:
+    try:
+        return quote(value, safe="")
+    except UnicodeEncodeError:
+        pass
+    raise InvalidRequestError(f"{name} is not encodable as UTF-8", field=name)
+
+
+def query_string(pairs: Iterable[tuple[str, str]]) -> str:
+    """``?a=b&a=c`` from pairs, or the empty string for none."""
+    joined = "&".join(
+        f"{name}={value if _PLAIN(value) else _quoted(name, value)}" for name, value in pairs
+    )
+    return f"?{joined}" if joined else ""
+
+
+def repeated(name: str, values: Sequence[str]) -> str:
+    """``?id=a&id=b`` for many values; one check covers them when all are plain."""
+    if _PLAIN("".join(values)):
+        return f"?{name}=" + f"&{name}=".join(values)
+    return query_string((name, value) for value in values)
+
+
+def retry_after_seconds(headers: Mapping[str, str]) -> float | None:
+    """`Retry-After` in seconds: the vendor sends whole seconds; anything else is ignored."""
+    text = headers.get("Retry-After", "").strip()
+    return float(text) if text.isascii() and text.isdigit() and len(text) < 10 else None  # noqa: PLR2004  # ten digits are three centuries

@@ -1,0 +1,80 @@
+"""An event loop whose clock is moved by hand, sockets included.
+
+The loop polls its sockets first. Only when nothing is ready does it jump to the next
+timer, so client and simulator in one loop live through hours in milliseconds and never
+sleep. Threads, name look-ups and subprocesses look like "nothing is ready": keep them out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import selectors
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+T = TypeVar("T")
+
+# With no timer pending and nothing ready for this many real seconds, the test is stuck.
+STUCK_AFTER = 5.0
+
+
+class _JumpingSelector(selectors.DefaultSelector):
+    """Polls; jumps the clock when there is nothing to do before the next timer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = 1000.0
+
+    def select(
+        self, timeout: float | None = None
+    ) -> list[tuple[selectors.SelectorKey, int]]:
+        ready = super().select(0)
+        if ready or (timeout is not None and timeout <= 0):
+            return ready
+        if timeout is None:
+            ready = super().select(STUCK_AFTER)
+            if not ready:
+                msg = "nothing is ready and no timer is pending: the test is stuck"
+                raise RuntimeError(msg)
+            return ready
+        # A datagram of loopback traffic may still be on its way to us.
+        ready = super().select(0.0005)
+        if not ready:
+            self.now += timeout
+        return ready
+
+
+class ClockLoop(asyncio.SelectorEventLoop):
+    """A selector loop with `time()` under the test's control."""
+
+    def __init__(self) -> None:
+        self._jumping = _JumpingSelector()
+        super().__init__(self._jumping)
+        # Timers closer than this run together; exact steps keep assertions exact.
+        self._clock_resolution = 1e-9
+
+    def time(self) -> float:
+        """The hand-moved clock, in seconds."""
+        return self._jumping.now
+
+    def advance(self, seconds: float) -> None:
+        """Move the clock without running anything."""
+        self._jumping.now += seconds
+
+    def wall(self) -> float:
+        """Wall time that moves with the loop: 2026-01-01T00:00:00Z at loop time 1000."""
+        return 1767225600.0 + self._jumping.now - 1000.0
+
+
+def run(main: Coroutine[Any, Any, T]) -> T:
+    """Run one coroutine on a fresh ClockLoop, as `asyncio.run` does."""
+    with asyncio.Runner(loop_factory=ClockLoop) as runner:
+        return runner.run(main)
+
+
+def leftovers() -> list[asyncio.Task[Any]]:
+    """Tasks other than the current one that are still alive in the running loop."""
+    current = asyncio.current_task()
+    return [task for task in asyncio.all_tasks() if task is not current]

@@ -1,0 +1,34 @@
+"""The vendor's error body."""
+
+import orjson
+
+from presence_async.simulator.errors import ApiError, bad_request, invalid_value, not_found
+
+
+def test_smallest_body():
+    """An error without extras leaves the optional fields out."""
+    body = orjson.loads(bad_request("no").body("c-1"))
+    assert body == {
+        "message": "no",
+        "code": "bad.request",
+        "status": 400,
+        "contextId": "c-1",
+        "details": [],
+        "errors": [],
+    }
+
+
+def test_full_body():
+    """Parameters and the exceeded limit are shown when there are any."""
+    error = ApiError(429, "x", "y", params={"a": "b"}, limit={"key": "k"})
+    body = orjson.loads(error.body("c"))
+    assert body["messageParams"] == {"a": "b"}
+    assert body["limit"] == {"key": "k"}
+
+
+def test_ready_made_errors():
+    """The usual refusals carry the documented codes, and cut long values."""
+    assert not_found("user", "1").code == "not.found"
+    error = invalid_value("state", "x" * 500)
+    assert error.code == "invalid.value"
+    assert len(error.message) < 200

@@ -1,0 +1,26 @@
+"""Identifiers: random to look at, repeatable by seed."""
+
+import uuid
+
+from presence_async.simulator.identity import chance_for, secret_for, uuid_for
+
+
+def test_uuids_are_version_four_and_repeat():
+    """An id is a valid UUID, the same for the same arguments and different for others."""
+    assert uuid.UUID(uuid_for(1, "user", 2)).version == 4
+    assert uuid_for(1, "user", 2) == uuid_for(1, "user", 2)
+    assert len({uuid_for(s, k, n) for s in (1, 2) for k in "ab" for n in (1, 2)}) == 8
+
+
+def test_secrets_fit_headers_and_forms():
+    """A secret consists of 43 unreserved characters."""
+    secret = secret_for(0, "token", 1)
+    assert len(secret) == 43
+    assert secret.replace("-", "").replace("_", "").isalnum()
+
+
+def test_chances_spread_over_the_unit_interval():
+    """Chances lie in [0, 1) and on both sides of the middle."""
+    chances = [chance_for(0, "fault", number) for number in range(100)]
+    assert all(0 <= chance < 1 for chance in chances)
+    assert 30 < sum(chance < 0.5 for chance in chances) < 70

@@ -1,0 +1,91 @@
+"""Typed reading of query strings."""
+
+import pytest
+
+from presence_async.simulator.errors import ApiError
+from presence_async.simulator.queries import Query
+from presence_async.simulator.switches import Switches
+
+
+def query(raw, **switches):
+    """Return a query under some switches."""
+    return Query(raw, Switches(**switches))
+
+
+def test_text_is_decoded_and_empty_counts_as_absent():
+    """Escapes and pluses are decoded, the first value wins, an empty value is none."""
+    assert query("a=x+y%26z&a=2").text("a") == "x y&z"
+    assert query("a=&b").text("a") is None
+    assert query("").text("a") is None
+
+
+@pytest.mark.parametrize(
+    ("style", "expected"),
+    [("both", ["1", "2", "3"]), ("repeated", ["1,2", "3"]), ("comma", ["1", "2"])],
+)
+def test_array_styles(style, expected):
+    """Arrays are understood repeated, comma-joined (also encoded) or both, by switch."""
+    assert query("id=1%2C2&id=3&id=", array_style=style).array("id") == expected
+
+
+def test_integers():
+    """Numbers are read within their range, the default stands in for nothing."""
+    assert query("").integer("n", 25) == 25
+    assert query("n=7").integer("n", 25) == 7
+
+
+@pytest.mark.parametrize("raw", ["0", "-1", "101", "x", "1.5", "%D9%A3", "9" * 40])
+def test_bad_integers_are_400(raw):
+    """Anything but a number in range is a 400."""
+    with pytest.raises(ApiError) as caught:
+        query(f"n={raw}").integer("n", 1, 100)
+    assert caught.value.status == 400
+
+
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [("", False), ("f=TRUE", True), ("f=True", True), ("f=false", False), ("f=All", None)],
+)
+def test_flags(raw, expected):
+    """List filters are read in any case, false by default, ALL as no filter."""
+    assert query(raw).flag("f", knows_all=True) is expected
+
+
+def test_flags_not_understood_are_400():
+    """ALL where it is unknown, other words, and by switch another case are refused."""
+    for attempt in (
+        lambda: query("f=ALL").flag("f", knows_all=False),
+        lambda: query("f=maybe").flag("f", knows_all=True),
+        lambda: query("f=TRUE", flags_any_case=False).flag("f", knows_all=True),
+    ):
+        with pytest.raises(ApiError) as caught:
+            attempt()
+        assert caught.value.code == "invalid.value"
+
+
+def test_choices():
+    """A value outside the allowed set is a 400."""
+    assert query("s=a").choice("s", ("a", "b")) == "a"
+    assert query("").choice("s", ("a", "b")) is None
+    with pytest.raises(ApiError):
+        query("s=c").choice("s", ("a", "b"))
+
+
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [
+        ("", "ascending"),
+        ("sortOrder=ASC", "ascending"),
+        ("sortOrder=descending", "descending"),
+        ("sortOrder=desc", "descending"),
+    ],
+)
+def test_order(raw, expected):
+    """Both spellings of both orders are read in any case."""
+    assert query(raw).order() == expected
+
+
+def test_unknown_order_is_400():
+    """Another order is refused."""
+    with pytest.raises(ApiError):
+        query("sortOrder=sideways").order()
