@@ -93,10 +93,12 @@ class _Run(Generic[ItemT, OutcomeT]):
         else:
             self._async_source = None
             self._source = iter(items)
-        for _ in range(self._concurrency):
-            worker = self._loop.create_task(self._work(), name="presence_async fan-out")
-            self._workers.add(worker)
-            worker.add_done_callback(self._worker_ended)
+        self._add_worker()
+
+    def _add_worker(self) -> None:
+        worker = self._loop.create_task(self._work(), name="presence_async fan-out")
+        self._workers.add(worker)
+        worker.add_done_callback(self._worker_ended)
 
     def _worker_ended(self, worker: asyncio.Task[None]) -> None:
         self._workers.discard(worker)
@@ -127,6 +129,9 @@ class _Run(Generic[ItemT, OutcomeT]):
                     return
                 index = self._pulled
                 self._pulled += 1
+            if len(self._workers) < self._concurrency:
+                # Each item brings one more worker, so few items never start many.
+                self._add_worker()
             self._finished[index] = await self._step(item)
             self._ready.set()
 

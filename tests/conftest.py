@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import sys
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
+from clock import ClockLoop
+from support import check_no_leftovers, client_for
 
-# `tests` is no package, so that test files may share names; its helpers are top-level modules.
-sys.path.insert(0, str(Path(__file__).parent))
-
-from clock import ClockLoop, leftovers
-from presence_async import ClientCredentials, PresenceClient
 from presence_async.simulator import Simulator
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
+
+    from presence_async import PresenceClient
 
 
 def pytest_asyncio_loop_factories(
@@ -32,19 +29,8 @@ def pytest_asyncio_loop_factories(
     return {"clock": ClockLoop}
 
 
-def check_no_leftovers(loop: asyncio.AbstractEventLoop) -> None:
-    """Fail when a task, a socket or a timer is still alive."""
-    assert leftovers() == []
-    selector: Any = getattr(loop, "_selector", None)
-    if selector is not None:  # uvloop has none
-        own = loop._ssock.fileno()  # type: ignore[attr-defined]
-        assert [key.fd for key in selector.get_map().values() if key.fd != own] == []
-        timers = [timer for timer in loop._scheduled if not timer.cancelled()]  # type: ignore[attr-defined]
-        assert timers == []
-
-
 @pytest.fixture(autouse=True)
-async def no_leftovers(request: pytest.FixtureRequest) -> AsyncIterator[None]:
+async def no_leftovers() -> AsyncIterator[None]:
     """After every async test: 0 tasks, sockets, timers."""
     yield
     await asyncio.sleep(0)
@@ -59,17 +45,6 @@ async def sim() -> AsyncIterator[Simulator]:
     options = {} if wall is None else {"wall_clock": wall}
     async with Simulator(users=120, **options) as simulator:
         yield simulator
-
-
-def client_for(simulator: Simulator, **options: Any) -> PresenceClient:
-    """A client for `simulator`, not entered yet; `options` win over the usual ones."""
-    usual: dict[str, Any] = {
-        "base_url": simulator.base_url,
-        "login_url": simulator.login_url,
-        "allow_loopback_http": True,
-        "auth": ClientCredentials(simulator.client_id, simulator.client_secret),
-    }
-    return PresenceClient(**(usual | options))
 
 
 @pytest.fixture

@@ -71,6 +71,8 @@ class _Protocol(web.RequestHandler):
     ) -> web.StreamResponse:
         if isinstance(exc, ConnectionError):
             raise exc
+        if isinstance(exc, web.RequestPayloadError):
+            status = 400
         code, text = "bad.request", "The request could not be understood."
         if status >= 500:  # noqa: PLR2004  our own fault
             _log.error("the simulator failed", exc_info=exc)

@@ -74,9 +74,7 @@ class Presences:
         return {"purecloud": self.default, **written}.values()
 
 
-def presence_json(
-    user_id: str, presence: Presence, definition: Definition, future: Definition | None = None
-) -> dict[str, Any]:
+def presence_json(user_id: str, presence: Presence, definition: Definition) -> dict[str, Any]:
     """Return the recorded shape of a user presence (section 10).
 
     `message` is always there, `selfUri` lacks the source, and there is no `id`, `name` or
@@ -84,8 +82,6 @@ def presence_json(
     """
     shape: dict[str, Any] = {"sourceId" if presence.registered else "source": presence.source}
     shape["presenceDefinition"] = reference_json(definition)
-    if future is not None:
-        shape["futurePresenceDefinition"] = reference_json(future)
     shape["message"] = presence.message
     shape["modifiedDate"] = wire_date(presence.modified)
     shape["selfUri"] = f"/api/v2/users/{quote(user_id, safe='')}/presences"

@@ -1,16 +1,12 @@
 """JSON in and out: every byte string gives a value or DecodeError, and nothing is lost."""
 
-import string
-from collections.abc import Mapping
 from datetime import UTC, datetime
-from types import MappingProxyType, NoneType
-from typing import Any, get_args, get_origin, get_type_hints
+from types import MappingProxyType
+from typing import Any
 
 import attrs
 import orjson
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from presence_async import converter, models
 from presence_async.converter import (
@@ -40,7 +36,6 @@ from presence_async.models import (
     SystemPresence,
     SystemPresenceName,
     UcUserPresence,
-    Unset,
     User,
     UserEntityListing,
     UserPresence,
@@ -69,51 +64,317 @@ RECORDED = b"""{
 }"""
 CANARY = "canary-of-personal-data"
 
-# --- strategies: any model with any mixture of missing, null, known and unknown ----------
+# --- there and back ----------------------------------------------------------------------
 
-TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
-INTEGERS = st.integers(-(2**63), 2**64 - 1)
-JSON = st.recursive(
-    st.none() | st.booleans() | INTEGERS | st.floats(allow_nan=False, allow_infinity=False) | TEXT,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
-    max_leaves=5,
+
+@pytest.mark.parametrize("cls", MODELS)
+def test_every_model_can_be_read_from_nothing(cls: type[Any]):
+    """An empty object is a model of any kind: even required fields may be missing."""
+    model = structure(b"{}", cls)
+    assert type(model) is cls
+    assert to_dict(model) == ({"entities": []} if cls in LISTINGS else {})
+
+
+def test_recorded_answer_is_read():
+    """A recorded presence becomes the model one would expect."""
+    assert structure(RECORDED, UserPresence) == UserPresence(
+        source="PURECLOUD",
+        presence_definition=PresenceDefinition(
+            id="e08eaf1b",
+            system_presence=SystemPresenceName.ON_QUEUE,
+            self_uri="/api/v2/presencedefinitions/e08eaf1b",
+        ),
+        message="",
+        modified_date=datetime(2022, 3, 7, 8, 15, 3, 625_000, tzinfo=UTC),
+        self_uri="/api/v2/users/u1/presences",
+    )
+
+
+def test_reading_and_writing_back_changes_nothing():
+    """Spellings, nulls and unknown fields of an answer survive a read, a change and a write."""
+    answer = {"id": "x", "systemPresence": "OnQueue", "primary": None, "new": [{"deep": None}]}
+    record = from_json(orjson.dumps(answer), OrganizationPresence)
+    assert record.language_labels is UNSET
+    assert to_dict(record) == answer
+    changed = attrs.evolve(record, language_labels={"en_US": "Queue"})
+    assert to_dict(changed) == answer | {"languageLabels": {"en_US": "Queue"}}
+
+
+def test_from_json_is_structure():
+    """Users and resources call the same function."""
+    assert from_json is structure
+
+
+@pytest.mark.parametrize("kind", [bytes, bytearray, memoryview, lambda data: data.decode()])
+def test_documents_may_be_any_kind_of_bytes_or_text(kind: Any):
+    """Bytes, byte arrays, memory views and text are all read."""
+    assert structure(kind(b'{"id":"x"}'), PresenceDefinition).id == "x"
+
+
+def test_dicts_are_judged_like_json():
+    """A dict goes through JSON: read-only mappings are fine, other types are refused."""
+    data = {"id": "d", "systemPresence": SystemPresenceName("ON_QUEUE")}
+    model = from_dict(MappingProxyType(data), PresenceDefinition)
+    assert to_dict(model) == {"id": "d", "systemPresence": "ON_QUEUE"}
+    assert type(to_dict(model)["systemPresence"]) is str
+    with pytest.raises(DecodeError) as caught:
+        from_dict({"id": 1}, PresenceDefinition)
+    assert caught.value.field == "id"
+    with pytest.raises(InvalidRequestError):
+        from_dict({"id": object()}, PresenceDefinition)
+
+
+def test_models_do_not_follow_the_dict_they_came_from():
+    """Changing the dict afterwards leaves the model alone, and the other way round."""
+    data = {"languageLabels": {"en_US": "Lunch"}, "new": [1]}
+    model = from_dict(data, OrganizationPresence)
+    data["languageLabels"]["en_US"] = "Dinner"
+    to_dict(model)["languageLabels"]["en_US"] = "Supper"
+    assert model.language_labels == {"en_US": "Lunch"}
+    assert model.extra == {"new": [1]}
+
+
+# --- rows and listings -------------------------------------------------------------------
+
+
+def test_good_rows_are_all_decoded():
+    """A list without bad rows has no failures."""
+    assert structure_rows(b"[]", UcUserPresence) == Rows([], ())
+    rows = structure_rows(b'[{"userId":"u1"},{"userId":"u2"}]', UcUserPresence)
+    assert rows == Rows([UcUserPresence(user_id="u1"), UcUserPresence(user_id="u2")])
+
+
+def test_bad_rows_cost_no_other_row():
+    """Each bad row is a failure with its index, field and id; the others are decoded."""
+    answer = [
+        {"userId": "u1"},
+        {"userId": "u2", "modifiedDate": CANARY},
+        {"id": "u3", "userId": 3, "message": "m"},
+        {"presenceDefinition": {"systemPresence": 4}},
+        CANARY,
+        None,
+        {"userId": "u7"},
+    ]
+    rows = structure_rows(orjson.dumps(answer), UcUserPresence)
+    assert [row.user_id for row in rows.decoded] == ["u1", "u7"]
+    assert rows.failures == (
+        RowFailure(1, "modifiedDate", "not an ISO-8601 date-time", "u2"),
+        RowFailure(2, "userId", "expected string, got integer", "u3"),
+        RowFailure(3, "presenceDefinition.systemPresence", "expected string, got integer"),
+        RowFailure(4, "", "expected object, got string"),
+        RowFailure(5, "", "expected object, got null"),
+    )
+    assert CANARY not in repr(rows.failures)
+
+
+@pytest.mark.parametrize(
+    ("data", "name"), [(b"{}", "object"), (b"null", "null"), (b"1", "integer")]
 )
-# No wire name holds an underscore, so these never collide with one.
-EXTRA = st.dictionaries(TEXT.map("_{}".format), JSON, max_size=2)
-MOMENTS = st.datetimes(timezones=st.just(UTC)).map(
-    lambda moment: moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+def test_rows_need_an_array(data: bytes, name: str):
+    """Where an array is documented, anything else is an error."""
+    with pytest.raises(DecodeError, match=f"expected an array of SystemPresence, got {name}"):
+        structure_rows(data, SystemPresence)
+
+
+def test_listing_is_read_whole():
+    """A good listing has its rows, its envelope and no failures."""
+    answer = {"entities": [{"name": "a"}], "total": 1, "new": True}
+    assert structure_listing(orjson.dumps(answer), SourceEntityListing) == SourceEntityListing(
+        entities=(Source(name="a"),), total=1, extra={"new": True}
+    )
+
+
+def test_bad_rows_of_a_listing_end_up_in_its_failures():
+    """A listing keeps its good rows and tells the bad ones."""
+    answer = {"entities": [{"id": "a", "version": "1"}, {"id": "b"}, 7], "pageCount": 1}
+    listing = structure_listing(orjson.dumps(answer), UserEntityListing)
+    assert listing == UserEntityListing(
+        entities=(User(id="b"),),
+        page_count=1,
+        failures=(
+            RowFailure(0, "version", "expected integer, got string", "a"),
+            RowFailure(2, "", "expected object, got integer"),
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    ("answer", "field"),
+    [
+        ([], None),
+        ({"entities": {}}, "entities"),
+        ({"entities": [], "total": "1"}, "total"),
+        ({"entities": [1], "total": "1"}, "total"),
+        ({"total": True}, "total"),
+    ],
 )
-LEAVES: dict[Any, st.SearchStrategy[Any]] = {
-    str: TEXT,
-    bool: st.booleans(),
-    int: INTEGERS,
-    datetime: MOMENTS,
-    Unset: st.just(UNSET),
-    NoneType: st.none(),
-    Mapping[str, str]: st.dictionaries(TEXT, TEXT, max_size=2),
-    SystemPresenceName: st.sampled_from(["On Queue", "OnQueue", "ON_QUEUE", "Lunch"]).map(
-        SystemPresenceName
-    ),
-}
+def test_broken_envelopes_are_errors(answer: object, field: str | None):
+    """What is wrong outside of the rows is wrong with the whole listing."""
+    with pytest.raises(DecodeError) as caught:
+        structure_listing(orjson.dumps(answer), OrganizationPresenceEntityListing)
+    assert caught.value.field == field
 
 
-def values(hint: Any, depth: int) -> st.SearchStrategy[Any]:
-    """Anything a field with this hint can hold."""
-    if hint in LEAVES:
-        return LEAVES[hint]
-    if get_origin(hint) is tuple:
-        return st.lists(values(get_args(hint)[0], depth), max_size=2).map(tuple)
-    if isinstance(hint, type):
-        return instances(hint, depth - 1) if depth else st.builds(hint, **dict.fromkeys([]))
-    return st.one_of([values(arg, depth) for arg in get_args(hint)])
+def test_strict_reading_names_the_row_in_the_path():
+    """Read as a single model, a listing with a bad row is an error with the whole path."""
+    with pytest.raises(DecodeError) as caught:
+        structure(b'{"entities":[{"name":"a"},{"name":1}]}', SourceEntityListing)
+    assert caught.value.field == "entities[1].name"
 
 
-def instances(cls: type[Any], depth: int = 2) -> st.SearchStrategy[Any]:
-    """Any instance of a model, nested a few levels deep."""
-    hints = get_type_hints(cls)
-    fields = {
-        field.name: values(hints[field.name], depth)
-        for field in attrs.fields(cls)
-        if field.name not in ("extra", "failures")
-    }
-    return st.builds(cls, extra=EXTRA, **fields)
+# --- hazards -----------------------------------------------------------------------------
+
+NESTED = b'{"errors":[' * 400 + b"{}" + b"]}" * 400
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"{",
+        b"\xff",
+        b"\xef\xbb\xbf{}",
+        b'{"id":NaN}',
+        b'{"id":Infinity}',
+        b'{"id":"\\ud800"}',
+        b'{"id":"\xed\xa0\x80"}',
+        b"{'id':1}",
+        b"[" * 2000 + b"]" * 2000,
+        b"<html>canary-of-personal-data</html>",
+        b'{"id":"canary-of-personal-data"',
+    ],
+)
+def test_what_is_no_json_is_a_decode_error(data: bytes):
+    """Broken documents give DecodeError without the document, and without a context."""
+    for read in (loads, lambda data: structure(data, User)):
+        with pytest.raises(DecodeError, match="not valid JSON: line 1, column") as caught:
+            read(data)
+        assert_silent(caught.value)
+
+
+def assert_silent(error: BaseException) -> None:
+    """Nothing an error drags along shows the answer."""
+    assert error.__cause__ is None
+    assert error.__context__ is None
+    assert CANARY not in f"{error}{error!r}{error.args}{vars(error)}"
+
+
+@pytest.mark.parametrize(
+    ("data", "message", "field"),
+    [
+        (b"null", "User: expected object, got null", None),
+        (b"[]", "User: expected object, got array", None),
+        (b'"canary-of-personal-data"', "User: expected object, got string", None),
+        (b'{"version":"canary-of-personal-data"}', "User.version: expected integer", "version"),
+        (b'{"version":1e3}', "User.version: expected integer, got number", "version"),
+        (b'{"version":' + b"9" * 30 + b"}", "User.version: expected integer, got", "version"),
+        (b'{"presence":{"modifiedDate":"canary-of-personal-data"}}', "not an ISO", None),
+    ],
+)
+def test_what_does_not_fit_is_a_decode_error(data: bytes, message: str, field: str | None):
+    """Values of another type give DecodeError naming the field, never the value."""
+    with pytest.raises(DecodeError, match=message) as caught:
+        structure(data, User)
+    assert_silent(caught.value)
+    assert field is None or caught.value.field == field
+
+
+def test_endless_nesting_is_a_decode_error():
+    """A document deeper than the interpreter can follow is told as such."""
+    with pytest.raises(DecodeError, match="nested too deeply") as caught:
+        structure(NESTED, ErrorBody)
+    assert_silent(caught.value)
+    rows = structure_rows(b"[{}," + NESTED + b"]", ErrorBody)
+    assert rows.decoded == [ErrorBody()]
+    assert rows.failures == (RowFailure(1, "", "nested too deeply"),)
+
+
+def test_last_of_duplicate_keys_counts():
+    """A key given twice is not an error; the later value wins."""
+    assert structure(b'{"id":"a","id":"b"}', User).id == "b"
+
+
+# --- writing -----------------------------------------------------------------------------
+
+
+def test_several_models_are_an_array():
+    """A sequence of models, of one kind or several, is written as an array."""
+    row = MutableUserPresence(id="u", presence_definition=PresenceDefinition(id="d"))
+    assert to_json([]) == b"[]"
+    assert to_json((row, Source(name="a"))) == (
+        b'[{"id":"u","presenceDefinition":{"id":"d"}},{"name":"a"}]'
+    )
+
+
+def test_settings_are_written_with_wire_names():
+    """Long names get their camel case right."""
+    model = RestorePresenceSettings(
+        enabled=True, restore_time_milliseconds=60_000, restore_on_queue_enabled=False
+    )
+    assert to_json(model) == (
+        b'{"enabled":true,"restoreTimeMilliseconds":60000,"restoreOnQueueEnabled":false}'
+    )
+
+
+NAIVE = datetime(2022, 3, 7)  # noqa: DTZ001 - the case under test
+
+
+def test_naive_datetimes_are_refused_by_name():
+    """A datetime without a zone is not sent; the error names the field, and the row."""
+    good, bad = UserPresence(), UserPresence(modified_date=NAIVE)
+    with pytest.raises(InvalidRequestError, match=r"^UserPresence\.modified_date: naive") as caught:
+        to_dict(bad)
+    assert caught.value.field == "modified_date"
+    assert_silent(caught.value)
+    with pytest.raises(InvalidRequestError, match=r"^\[1\].modified_date: naive") as caught:
+        to_json([good, bad])
+    assert caught.value.field == "[1].modified_date"
+    with pytest.raises(InvalidRequestError) as caught:
+        to_json(models.PresenceExpand(presences=(good, good, bad)))
+    assert caught.value.field == "presences[2].modified_date"
+
+
+def test_plain_data_may_hold_models_and_dates():
+    """A body made by hand can hold models, names, aware datetimes and read-only mappings."""
+    body = MappingProxyType(
+        {
+            "presence": PresenceDefinition(id="d"),
+            "name": SystemPresenceName("ON_QUEUE"),
+            "date": datetime(2022, 3, 7, tzinfo=UTC),
+        }
+    )
+    assert dumps(body) == (
+        b'{"presence":{"id":"d"},"name":"ON_QUEUE","date":"2022-03-07T00:00:00.000Z"}'
+    )
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        ({"message": UNSET}, "not JSON serializable"),
+        ({"date": NAIVE}, "naive datetime"),
+        ({"presence": UserPresence(modified_date=NAIVE)}, "UserPresence.modified_date: naive"),
+        ({"message": b"canary-of-personal-data"}, "not JSON serializable: bytes"),
+        ({1: 2}, "key must be str"),
+        ({"total": 2**64}, "64-bit"),
+        ({"message": "\ud800"}, "not valid UTF-8"),
+    ],
+)
+def test_what_json_cannot_hold_is_refused(body: object, reason: str):
+    """Anything without a JSON form is an error of the call, told without the value."""
+    with pytest.raises(InvalidRequestError, match=reason) as caught:
+        dumps(body)
+    assert_silent(caught.value)
+
+
+def test_bodies_that_contain_themselves_are_refused():
+    """A body without an end is an error of the call too."""
+    body: list[Any] = []
+    body.append(body)
+    with pytest.raises(InvalidRequestError, match="cannot be written as JSON"):
+        dumps(body)
+
+
+def test_everything_exported_exists():
+    """The list of exports has no stale names."""
+    assert all(hasattr(converter, name) for name in converter.__all__)

@@ -195,7 +195,9 @@ def test_other_definitions_are_not_shared(converter: cattrs.Converter, value: di
     again = read(converter, dict(value), PresenceDefinition)
     assert first == again
     assert first is not again
-    assert list(map(type, again.extra.values())) == [type(v) for k, v in value.items() if k == "new"]
+    assert list(map(type, again.extra.values())) == [
+        type(v) for k, v in value.items() if k == "new"
+    ]
 
 
 def test_sharing_is_bounded(converter: cattrs.Converter, monkeypatch: pytest.MonkeyPatch):

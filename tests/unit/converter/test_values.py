@@ -109,7 +109,7 @@ def test_maps_of_strings_hold_strings_only():
     assert type(write(MappingProxyType(labels), hint)) is dict
     with pytest.raises(Mismatch, match="expected object, got string"):
         read("Lunch", hint)
-    with pytest.raises(Mismatch, match="^expected an object of strings$"):
+    with pytest.raises(Mismatch, match=r"^expected an object of strings$"):
         read({"en_US": None}, hint)
     with pytest.raises(Mismatch, match="expected Mapping, got str"):
         write("Lunch", hint)

@@ -1,0 +1,31 @@
+# Two commands, each with all its own set-up: `make demo` and `make test`.
+# They need Python 3.11 or newer with pip, and make. PYTHON=python3.12 picks another one.
+
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin/python
+
+.PHONY: demo test bench clean
+
+demo: $(VENV)/.run-installed
+	$(RUN) -m presence_async demo
+
+test: $(VENV)/.test-installed
+	$(RUN) -m coverage run -m pytest
+	$(RUN) -m coverage report
+
+bench: $(VENV)/.benchmark-installed
+	$(RUN) -m benchmarks
+
+# Without pip inside, the environment needs no ensurepip, which some systems package apart.
+$(RUN):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Python 3.11 or newer is needed: make PYTHON=python3.12 ..." >&2; exit 1; }
+	$(PYTHON) -m venv --without-pip $(VENV)
+
+$(VENV)/.%-installed: requirements/%.txt | $(RUN)
+	$(PYTHON) -m pip --disable-pip-version-check --python $(RUN) install --quiet --require-hashes -r $<
+	@touch $@
+
+clean:
+	rm -rf $(VENV) .coverage .pytest_cache .hypothesis .mypy_cache .ruff_cache

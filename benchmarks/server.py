@@ -1,0 +1,94 @@
+"""A loopback server that is not the bottleneck: canned answers from a bare protocol.
+
+Run in a process of its own, `python -m benchmarks.server`; prints its port.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import uuid
+
+DEFINITION = "6a3af858-942f-489d-9700-5f9bcdcdae9b"
+
+
+def presence(user_id: str, *, bulk: bool) -> dict[str, object]:
+    """A presence as recorded from the vendor; a bulk row also names its user."""
+    row: dict[str, object] = {"userId": user_id} if bulk else {}
+    return row | {
+        "source": "PURECLOUD",
+        "presenceDefinition": {
+            "id": DEFINITION,
+            "systemPresence": "Available",
+            "selfUri": f"/api/v2/presencedefinitions/{DEFINITION}",
+        },
+        "message": "",
+        "modifiedDate": "2026-03-07T08:15:03.625Z",
+        "selfUri": f"/api/v2/users/{user_id}/presences",
+    }
+
+
+def user_ids(count: int) -> list[str]:
+    """The same ids in every process."""
+    return [str(uuid.UUID(int=0x1234_5678 << 64 | number)) for number in range(count)]
+
+
+def _encoded(value: object) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode()
+
+
+SINGLE = _encoded(presence(user_ids(1)[0], bulk=False))
+BULK = _encoded([presence(user_id, bulk=True) for user_id in user_ids(50)])
+TOKEN = b'{"access_token":"benchmark","token_type":"bearer","expires_in":86400}'
+
+
+def _answer(body: bytes) -> bytes:
+    head = (
+        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+        f"Content-Length: {len(body)}\r\n"
+        "ININ-Correlation-Id: 7a6a5a1e-6a4e-4d2c-8f3e-0123456789ab\r\n"
+        "Cache-Control: no-cache, no-store, must-revalidate\r\n\r\n"
+    )
+    return head.encode() + body
+
+
+class _Canned(asyncio.Protocol):
+    """Answers each request by what its request line contains."""
+
+    _ANSWERS = (
+        (b"/bulk", _answer(BULK)),
+        (b"/oauth/token", _answer(TOKEN)),
+        (b"", _answer(SINGLE)),
+    )
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = transport
+        self.buffer = b""
+
+    def data_received(self, data: bytes) -> None:
+        self.buffer += data
+        while (end := self.buffer.find(b"\r\n\r\n")) >= 0:
+            head = self.buffer[:end]
+            length = 0
+            at = head.lower().find(b"content-length:")
+            if at >= 0:
+                length = int(head[at + 15 :].split(b"\r\n", 1)[0])
+            if len(self.buffer) < end + 4 + length:
+                return
+            self.buffer = self.buffer[end + 4 + length :]
+            line = head.split(b"\r\n", 1)[0]
+            for part, answer in self._ANSWERS:
+                if part in line:
+                    self.transport.write(answer)  # type: ignore[attr-defined]
+                    break
+
+
+async def _serve() -> None:
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(_Canned, "127.0.0.1", 0)
+    print(server.sockets[0].getsockname()[1], flush=True)
+    await server.serve_forever()
+
+
+if __name__ == "__main__":
+    asyncio.run(_serve())

@@ -1,0 +1,105 @@
+"""What the gateway checks before an operation is asked: tokens, limits, routes, bodies."""
+
+import pytest
+
+from presence_async.simulator import Switches
+
+SYSTEM = "/api/v2/systempresences"
+SOURCES = "/api/v2/presence/sources"
+
+
+async def test_tokens_are_required(open_lab):
+    """Without a good token everything is a 401, unknown paths included."""
+    lab = await open_lab()
+    for target in (SYSTEM, "/nope"):
+        reply = await lab.call("GET", target, token=None)
+        assert (reply.status, reply.code) == (401, "authentication.required")
+    reply = await lab.call("GET", SYSTEM, token="canary")
+    assert (reply.status, reply.code) == (401, "bad.credentials")
+
+
+async def test_unknown_paths_and_methods(open_lab):
+    """Both have an error body, and a 405 names the methods there are."""
+    lab = await open_lab()
+    reply = await lab.call("GET", "/api/v2/nope")
+    assert (reply.status, reply.code) == (404, "not.found")
+    reply = await lab.call("PUT", SYSTEM, json={})
+    assert (reply.status, reply.code) == (405, "method.not.allowed")
+    assert reply.headers["Allow"] == "GET"
+    assert (await lab.call("HEAD", SYSTEM)).status == 405
+
+
+@pytest.mark.parametrize("content_type", ["text/plain", "", "application/x-www-form-urlencoded"])
+async def test_bodies_must_be_declared_as_json(open_lab, content_type):
+    """Another content type is a 415, whatever the body."""
+    lab = await open_lab()
+    headers = {"Content-Type": content_type}
+    reply = await lab.call("POST", SOURCES, json={"name": "x"}, headers=headers)
+    assert (reply.status, reply.code) == (415, "unsupported.media.type")
+
+
+async def test_json_with_parameters(open_lab):
+    """Parameters and case of the content type do not matter."""
+    lab = await open_lab()
+    headers = {"Content-Type": "Application/JSON; charset=utf-8"}
+    reply = await lab.call("POST", SOURCES, json={"name": "x"}, headers=headers)
+    assert reply.status == 200
+
+
+async def test_malformed_path_values(open_lab):
+    """An id that cannot be decoded is a 400."""
+    lab = await open_lab()
+    reply = await lab.call("GET", "/api/v2/users/%zz/presences/purecloud")
+    assert (reply.status, reply.code) == (400, "bad.request")
+
+
+@pytest.mark.parametrize("window", ["rolling", "fixed"])
+async def test_requests_per_minute(open_lab, window):
+    """One token has its limit, refused requests do not count, and the wait is honest."""
+    lab = await open_lab(rate_limit=3, rate_window=window)
+    other = lab.sim.issue_token()
+    lab.loop.advance(60 - lab.loop.time() % 60 + 10)
+    for _ in range(3):
+        assert (await lab.call("GET", SYSTEM)).status == 200
+    reply = await lab.call("GET", SYSTEM)
+    assert (reply.status, reply.code) == (429, "too.many.requests.retry.after")
+    assert reply.json["limit"]["key"] == "client.credentials.token.rate.per.minute"
+    assert not [name for name in reply.headers if "ratelimit" in name.lower()]
+    wait = int(reply.headers["Retry-After"])
+    assert wait == (60 if window == "rolling" else 50)
+    assert (await lab.call("GET", SYSTEM, token=other)).status == 200
+    lab.loop.advance(wait - 1.5)
+    assert (await lab.call("GET", SYSTEM)).status == 429
+    lab.loop.advance(1.5)
+    assert (await lab.call("GET", SYSTEM)).status == 200
+
+
+async def test_limits_of_users(open_lab):
+    """Tokens of one user share the limit of client and user."""
+    lab = await open_lab(rate_limit=3, switches=Switches(org_app_user_rate_limit=4))
+    first, second = (lab.sim.issue_token(user_id=lab.user) for _ in range(2))
+    for token in (first, first, second, second):
+        assert (await lab.call("GET", SYSTEM, token=token)).status == 200
+    reply = await lab.call("GET", SYSTEM, token=second)
+    assert reply.json["limit"]["key"] == "org.app.user.rate.per.minute"
+
+
+async def test_limits_off(open_lab):
+    """Without a rate limit nothing is counted, not even per user."""
+    lab = await open_lab(rate_limit=None, switches=Switches(org_app_user_rate_limit=0))
+    token = lab.sim.issue_token(user_id=lab.user)
+    assert (await lab.call("GET", SYSTEM, token=token)).status == 200
+
+
+async def test_prefix(open_lab):
+    """Behind a gateway prefix only prefixed addresses exist; links stay as they are."""
+    lab = await open_lab(path_prefix="/gate/api/")
+    assert lab.sim.base_url.endswith("/gate/api")
+    target = f"/api/v2/users/{lab.user}/presences/purecloud"
+    reply = await lab.call("GET", target)
+    assert reply.json["selfUri"].startswith("/api/v2/users/")
+    assert (await lab.call("PUT", SYSTEM, json={})).status == 405
+    bare = lab.sim.base_url.removesuffix("/gate/api")
+    headers = {"Authorization": f"Bearer {lab.token}"}
+    async with lab.http.get(bare + target, headers=headers) as answer:
+        assert answer.status == 404

@@ -1,0 +1,60 @@
+"""Windows of requests per minute."""
+
+import pytest
+
+from presence_async.simulator.errors import ApiError
+from presence_async.simulator.limits import RateLimiter, Window
+
+
+class Clock:
+    """A clock set by hand."""
+
+    now = 1000.0
+
+    def __call__(self):
+        """Return the time."""
+        return self.now
+
+
+def test_rolling_window_looks_back_sixty_seconds():
+    """A slot comes free exactly 60 s after the request that took it."""
+    window = Window("rolling")
+    for now in (0.0, 10.0):
+        assert window.wait(now, 2) == 0
+        window.admit(now)
+    assert window.wait(30.0, 2) == 30.0
+    assert window.wait(59.999, 2) > 0
+    assert window.wait(60.0, 2) == 0
+    window.admit(60.0)
+    assert window.wait(60.0, 2) == 10.0
+
+
+def test_fixed_window_starts_at_the_full_minute():
+    """All slots come free at the next full minute, wherever the first request fell."""
+    window = Window("fixed")
+    for now in (118.0, 119.0):
+        assert window.wait(now, 2) == 0
+        window.admit(now)
+    assert window.wait(119.5, 2) == 0.5
+    assert window.wait(120.0, 2) == 0
+    window.admit(120.0)
+    window.admit(120.0)
+    assert window.wait(121.0, 2) == 59.0
+
+
+def test_limiter_names_the_full_window():
+    """A refusal tells limit, namespace and whole seconds, and counts nowhere."""
+    clock = Clock()
+    limiter = RateLimiter("rolling", clock)
+    wide = ("wide", "user", 2)
+    limiter.admit([wide, ("narrow", "token", 1)])
+    clock.now += 0.5
+    with pytest.raises(ApiError) as caught:
+        limiter.admit([wide, ("narrow", "token", 1)])
+    error = caught.value
+    assert (error.status, error.code) == (429, "too.many.requests.retry.after")
+    assert error.headers == {"Retry-After": "60"}
+    assert "[60]" in error.message
+    assert error.limit == {"key": "narrow", "namespace": "platform.api", "value": 1}
+    # The wide window was not charged for the refused request.
+    limiter.admit([wide, ("narrow", "other token", 1)])

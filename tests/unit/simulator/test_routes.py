@@ -1,0 +1,20 @@
+"""The table of operations."""
+
+from presence_async.simulator.operations import all_routes
+from presence_async.simulator.switches import Switches
+
+
+def test_operations():
+    """There are the 27 presence operations, two of the Users API, and Teams by switch."""
+    routes = all_routes(Switches())
+    assert len(routes) == len({route.key for route in routes}) == 29
+    teams = {route.key for route in all_routes(Switches(microsoft_teams_route=True))}
+    assert teams - {route.key for route in routes} == {
+        "GET /api/v2/users/{userId}/presences/microsoftteams"
+    }
+
+
+def test_bodies():
+    """Only methods that write a record take a body."""
+    taking = {route.method for route in all_routes(Switches()) if route.takes_body}
+    assert taking == {"PATCH", "POST", "PUT"}
