@@ -17,7 +17,7 @@ import json
 import logging
 import re
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import attrs
 
@@ -31,7 +31,7 @@ from presence_async.errors import (
     ServerError,
 )
 from presence_async.failures import token_error
-from presence_async.grants import Auth, StaticToken, TokenRequest
+from presence_async.grants import Auth, RefreshToken, StaticToken, TokenRequest
 from presence_async.hooks import TokenRefreshed
 from presence_async.retry import backoff
 from presence_async.routes import TOKEN
@@ -54,7 +54,10 @@ EXPIRY_MARGIN: Final = 5.0
 # Renewal starts between these shares of the lifetime, by chance, so that many
 # processes that started together do not renew together.
 RENEW_FROM, RENEW_SPREAD = 0.75, 0.15
+# Nothing asks for a token on its own more often than this, however short a token lives.
+RENEW_PAUSE: Final = 10.0
 
+_NOT_STORED: Final = "on_refresh_token failed; the new refresh token is not stored"
 _VISIBLE: Final = re.compile(r"[\x21-\x7e]+", re.ASCII)
 
 OnRefreshToken = Callable[[str], Awaitable[object] | object]
@@ -92,9 +95,10 @@ class _Grant:
     access_token: Secret
     refresh_token: Secret | None
     lifetime: float
+    asked_at: float
 
 
-def _read_grant(response: Response) -> _Grant:
+def _read_grant(response: Response, asked_at: float) -> _Grant:
     """The grant in a 200 of the token endpoint; some errors come as 200 too."""
     try:
         body: Any = json.loads(response.body)
@@ -112,8 +116,11 @@ def _read_grant(response: Response) -> _Grant:
     if isinstance(told, int | float) and not isinstance(told, bool) and told > 0:
         lifetime = float(min(told, LONGEST_LIFETIME))
     refresh = body.get("refresh_token")
-    renewing = Secret(refresh) if isinstance(refresh, str) and refresh else None
-    return _Grant(Secret(access), renewing, lifetime)
+    # RFC 6749, appendix A.17: printable ASCII; anything else could not be sent back.
+    renewing = None
+    if isinstance(refresh, str) and refresh and refresh.isascii() and refresh.isprintable():
+        renewing = Secret(refresh)
+    return _Grant(Secret(access), renewing, lifetime, asked_at)
 
 
 class TokenKeeper:
@@ -140,9 +147,10 @@ class TokenKeeper:
         self._timeout = timeout
         self._user_agent = user_agent
         self._token: Token | None = None
-        self._refresh_token: Secret | None = None
-        self._obtained = False
+        self._refresh_token = auth.refresh_token if isinstance(auth, RefreshToken) else None
+        self._asked = False  # the first request may have arrived: a code is used up by it
         self._refused = False
+        self._closed = False
         self._task: asyncio.Task[Token | PresenceError] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._held: RateLimitedError | None = None
@@ -166,6 +174,8 @@ class TokenKeeper:
         """
         if (token := self.fresh()) is not None:
             return token
+        if self._closed:
+            raise ClosedError("the client is closed")
         task = self._task
         if task is None:
             self._refuse_when_held()
@@ -192,6 +202,7 @@ class TokenKeeper:
 
     async def aclose(self) -> None:
         """Stop renewing; ends a refresh in flight and waits until it has ended."""
+        self._closed = True
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -203,7 +214,7 @@ class TokenKeeper:
         auth = self._auth
         if isinstance(auth, StaticToken):
             return None
-        return auth.renewal(self._refresh_token) if self._obtained else auth.first_request()
+        return auth.renewal(self._refresh_token) if self._asked else auth.first_request()
 
     def _refuse_when_held(self) -> None:
         """While the login host throttles, nobody asks it again."""
@@ -244,32 +255,48 @@ class TokenKeeper:
         request = self._next_request()
         if request is None:
             raise AuthenticationError(self._dead_end())
+        until = self._loop.time() + self._timeout
         attempt = 1
         while True:
             try:
-                return _read_grant(await self._post(request))
+                return await self._ask(request)
             except (ServerError, PresenceConnectionError, PresenceTimeoutError) as error:
+                delay = max(error.retry_after or 0.0, backoff(attempt, self._chance()))
                 harmless = request.repeatable or not error.outcome_unknown
-                if not harmless or attempt == ATTEMPTS:
+                if not harmless or attempt == ATTEMPTS or self._loop.time() + delay > until:
                     raise
-            await asyncio.sleep(backoff(attempt, self._chance()))
+            await asyncio.sleep(delay)
             attempt += 1
 
+    async def _ask(self, request: TokenRequest) -> _Grant:
+        """One post; remembers that it was made, unless it was certainly never looked at."""
+        before, self._asked = self._asked, True
+        asked_at = self._loop.time()
+        try:
+            return _read_grant(await self._post(request), asked_at)
+        except PresenceError as error:
+            unsent = error.status is None and not error.outcome_unknown
+            if unsent or isinstance(error, RateLimitedError):
+                self._asked = before
+            raise
+
     def _dead_end(self) -> str:
+        if self._token is None and not self._refused:
+            return "the login was used up by an attempt that brought no token: log in again"
         what = "was refused" if self._refused else "has expired"
         return f"the token {what} and {type(self._auth).__name__} cannot renew it: log in again"
 
     async def _accept(self, grant: _Grant, *, background: bool) -> Token:
-        self._obtained = True
-        self._held = None
-        now = self._loop.time()
+        self._held_until = 0.0
+        self._refused = False
         usable = max(grant.lifetime - EXPIRY_MARGIN, grant.lifetime / 2)
-        self._token = _token(grant.access_token, now + usable, self._user_agent)
+        self._token = _token(grant.access_token, grant.asked_at + usable, self._user_agent)
         if grant.refresh_token is not None and grant.refresh_token != self._refresh_token:
             self._refresh_token = grant.refresh_token
             await self._hand_out(grant.refresh_token)
         if self.renewable:
-            self._renew_in(grant.lifetime * (RENEW_FROM + RENEW_SPREAD * self._chance()))
+            share = RENEW_FROM + RENEW_SPREAD * self._chance()
+            self._renew_at(grant.asked_at + grant.lifetime * share)
         _LOGGER.info("token obtained, expires in %.0f s", grant.lifetime)
         self._emit(TokenRefreshed(grant.lifetime, background=background, error=None))
         return self._token
@@ -281,28 +308,40 @@ class TokenKeeper:
         try:
             result = self._on_refresh_token(refresh_token.reveal())
             if inspect.isawaitable(result):
-                await result
+                async with asyncio.timeout(self._timeout):
+                    await result
+        except asyncio.CancelledError:
+            if cast("asyncio.Task[Any]", asyncio.current_task()).cancelling():
+                raise
+            # Not ours: the callback waited for something that was cancelled.
+            _LOGGER.exception(_NOT_STORED)
         except Exception:
-            _LOGGER.exception("on_refresh_token failed; the new refresh token is not stored")
+            _LOGGER.exception(_NOT_STORED)
 
     def _note_failure(self, error: PresenceError, *, background: bool) -> None:
-        if isinstance(error, RateLimitedError) and error.retry_after:
-            self._held = error
-            self._held_until = self._loop.time() + error.retry_after
+        now = self._loop.time()
+        pause = error.retry_after or 0.0
+        if isinstance(error, RateLimitedError):
+            self._held, self._held_until = copy.copy(error), now + pause
         _LOGGER.warning("token refresh failed: %s", error)
         self._emit(TokenRefreshed(None, background=background, error=error))
         token = self._token
-        if background and token is not None:
-            # The old token still works: try again well before it ends.
-            left = token.expires_at - self._loop.time()
-            self._renew_in(max(left * (0.25 + 0.25 * self._chance()), 1.0))
+        if background and token is not None and now < token.expires_at:
+            # The old token still works: try again well before it ends. Once it has ended,
+            # the next call asks.
+            left = token.expires_at - now
+            self._renew_at(now + max(pause, left * (0.25 + 0.25 * self._chance())))
 
-    def _renew_in(self, seconds: float) -> None:
+    def _renew_at(self, when: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = self._loop.call_later(seconds, self._renew)
+        if not self._closed:
+            soonest = max(self._loop.time() + RENEW_PAUSE, self._held_until)
+            self._timer = self._loop.call_at(max(when, soonest), self._renew)
 
     def _renew(self) -> None:
         self._timer = None
-        if self._task is None:
+        if self._loop.time() < self._held_until:
+            self._renew_at(self._held_until)
+        elif self._task is None:
             self._start(background=True)

@@ -9,6 +9,7 @@ does it, so that a cancellation by somebody else is never mistaken for ours.
 from __future__ import annotations
 
 import asyncio
+import contextvars
 from typing import TYPE_CHECKING
 
 from presence_async.errors import ClosedError, PresenceError, PresenceTimeoutError
@@ -73,6 +74,8 @@ class Calls:
         self._loop = loop
         self._calls: set[Call] = set()
         self._timer: asyncio.TimerHandle | None = None
+        # The timer outlives the call that sets it: it keeps nobody's context variables.
+        self._context = contextvars.Context()
         self._drained: asyncio.Event | None = None
 
     def enter(self, call: Call) -> None:
@@ -113,7 +116,7 @@ class Calls:
     def _arm(self, when: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = self._loop.call_at(when, self._sweep)
+        self._timer = self._loop.call_at(when, self._sweep, context=self._context)
 
     def _sweep(self) -> None:
         """Interrupt who is due; look again at the earliest deadline that is left."""

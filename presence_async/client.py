@@ -12,14 +12,6 @@ from presence_async.config import CallOptions, ClientConfig, Endpoints, ProxySet
 from presence_async.environment import options_from
 from presence_async.errors import ConfigurationError
 from presence_async.grants import Auth
-from presence_async.resources.bulk import Bulk
-from presence_async.resources.definitions import Definitions
-from presence_async.resources.legacy_definitions import LegacyDefinitions
-from presence_async.resources.settings import Settings
-from presence_async.resources.sources import Sources
-from presence_async.resources.system_presences import SystemPresences
-from presence_async.resources.user_presences import UserPresences
-from presence_async.resources.users import Users
 from presence_async.session import PresenceSession
 
 if TYPE_CHECKING:
@@ -160,15 +152,19 @@ class PresenceClient:
         self._options = options
         self._builtin_ids = builtin_ids
         self._owner = owner
-        send = partial(session.send, options=options)
-        self.definitions = Definitions(send)
-        self.legacy_definitions = LegacyDefinitions(send)
-        self.system_presences = SystemPresences(send, builtin_ids)
-        self.user_presences = UserPresences(send, self.system_presences, session.adopt)
-        self.bulk = Bulk(send, self.system_presences, self.user_presences, session.adopt)
-        self.sources = Sources(send)
-        self.settings = Settings(send)
-        self.users = Users(send)
+        # Models, converter and resources come with the first client and not with the
+        # import of this class: that halves what we add to the import of aiohttp.
+        from presence_async import resources  # noqa: PLC0415
+
+        built = resources.build(partial(session.send, options=options), builtin_ids, session.adopt)
+        self.definitions = built.definitions
+        self.legacy_definitions = built.legacy_definitions
+        self.system_presences = built.system_presences
+        self.user_presences = built.user_presences
+        self.bulk = built.bulk
+        self.sources = built.sources
+        self.settings = built.settings
+        self.users = built.users
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None, **options: Any) -> PresenceClient:

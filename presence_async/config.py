@@ -7,8 +7,8 @@ Python SDK. API base `https://api.{domain}`, login base `https://login.{domain}`
 from __future__ import annotations
 
 import ipaddress
-import math
 import re
+import sys
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import attrs
 
 from presence_async.errors import ConfigurationError
-from presence_async.secret import Secret
+from presence_async.secret import Secret, encodable
 
 if TYPE_CHECKING:
     import ssl as ssl_module
@@ -55,7 +55,10 @@ REGIONS: Final[Mapping[str, str]] = MappingProxyType(
 )
 """The 18 regions: key to domain."""
 
-_HOST: Final = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?|[0-9a-f:.]+", re.ASCII)
+_LABEL: Final = r"[a-z0-9]([a-z0-9-]*[a-z0-9])?"
+_NAME: Final = re.compile(rf"{_LABEL}(\.{_LABEL})*", re.ASCII)
+# A last label that resolvers take for a number: 2130706433, 0x7f000001, 127.1 and so on.
+_NUMERIC: Final = re.compile(r"(.*\.)?([0-9]+|0x[0-9a-f]*)", re.ASCII)
 _PATH: Final = re.compile(r"(/[A-Za-z0-9._~!$&'()*+,;=:@-]+)*", re.ASCII)
 
 
@@ -73,16 +76,37 @@ def _region_domain(region: str) -> str:
 
 def is_loopback(host: str) -> bool:
     """True for ``localhost`` and for addresses of the loopback ranges."""
-    if host == "localhost":
-        return True
+    return host == "localhost" or (_is_address(host) and ipaddress.ip_address(host).is_loopback)
+
+
+def _is_address(host: str) -> bool:
     try:
-        return ipaddress.ip_address(host).is_loopback
+        ipaddress.ip_address(host)
     except ValueError:
         return False
+    return True
 
 
-def _checked_base(name: str, url: str, *, allow_loopback_http: bool) -> str:
-    """A base URL without a trailing slash, or ConfigurationError.
+def _is_host(host: str) -> bool:
+    """An IP address in its usual form, or a name that no resolver takes for a number."""
+    if ":" in host or _NUMERIC.fullmatch(host):
+        # ipaddress takes a zone after %, which readers and parsers disagree about.
+        return "%" not in host and _is_address(host)
+    return _NAME.fullmatch(host) is not None
+
+
+@attrs.frozen
+class _Base:
+    """A URL that reads the same to every parser: scheme, host, port and path, no more."""
+
+    scheme: str
+    host: str
+    text: str
+    path: str
+
+
+def _base(name: str, url: Any, shape: str) -> _Base:
+    """`url` taken apart, in lower case up to its path, or ConfigurationError.
 
     Everything a token could leak through is refused: user info, a query, a fragment,
     dot segments, characters that two parsers read differently.
@@ -94,32 +118,40 @@ def _checked_base(name: str, url: str, *, allow_loopback_http: bool) -> str:
         host, port = parts.hostname or "", parts.port
     except ValueError:
         raise ConfigurationError(f"{name} is not a URL") from None
-    host_text = f"[{host}]" if ":" in host else host
-    origin = f"{parts.scheme}://{host_text}" + (f":{port}" if port is not None else "")
+    shown = f"[{host}]" if ":" in host else host
     path = parts.path.rstrip("/")
+    text = f"{parts.scheme}://{shown}" + (f":{port}" if port is not None else "") + path
     # Rebuilding must give the text back (but for case): whatever urlsplit dropped or
-    # changed silently (CR LF, tabs, user info, an empty port) makes the two differ.
+    # changed silently (CR LF, tabs, user info, an empty port) makes the two differ. ASCII
+    # comes first, because the Kelvin sign in lower case is an ordinary k.
     if (
-        f"{origin}{path}".lower() != url.rstrip("/").lower()
-        or not _HOST.fullmatch(host)
+        not url.isascii()
+        or text.lower() != url.rstrip("/").lower()
+        or port == 0
+        or not _is_host(host)
         or not _PATH.fullmatch(path)
         or any(segment in {".", ".."} for segment in path.split("/"))
     ):
         raise ConfigurationError(
-            f"{name} must look like https://host[:port][/prefix], without user info, "
-            "query or fragment"
+            f"{name} must look like {shape}, without user info, query or fragment"
         )
-    if parts.scheme == "https":
-        return f"{origin}{path}"
-    if parts.scheme != "http":
-        raise ConfigurationError(f"{name} must be https, not {parts.scheme or 'without a scheme'}")
-    if not is_loopback(host):
+    return _Base(parts.scheme, host, text, path)
+
+
+def _checked_base(name: str, url: Any, *, allow_loopback_http: bool) -> str:
+    """A base URL without a trailing slash that a token may be sent to."""
+    base = _base(name, url, "https://host[:port][/prefix]")
+    if base.scheme == "https":
+        return base.text
+    if base.scheme != "http":
+        raise ConfigurationError(f"{name} must be https, not {base.scheme or 'without a scheme'}")
+    if not is_loopback(base.host):
         raise ConfigurationError(f"{name}: plain http would send the token in the clear; use https")
     if not allow_loopback_http:
         raise ConfigurationError(
             f"{name}: plain http to this machine needs allow_loopback_http=True"
         )
-    return f"{origin}{path}"
+    return base.text
 
 
 @attrs.frozen
@@ -166,7 +198,8 @@ class Endpoints:
 def positive(name: str, value: Any, *, zero: bool = False) -> float:
     """`value` as a finite float above 0 (or from 0), or ConfigurationError naming it."""
     number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not number or not math.isfinite(value) or value < 0 or (value == 0 and not zero):
+    # Compared, not converted: a whole number may be too large for a float.
+    if not number or not 0 <= value <= sys.float_info.max or (value == 0 and not zero):
         raise ConfigurationError(
             f"{name} must be a finite number {'from' if zero else 'above'} 0, not {value!r}"
         )
@@ -179,22 +212,17 @@ def _whole(name: str, value: Any, *, lowest: int) -> int:
     return value
 
 
-def _proxy_url(url: str) -> str:
-    if not isinstance(url, str):
-        raise ConfigurationError(f"proxy url must be a str, not {type(url).__name__}")
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError:
-        raise ConfigurationError("proxy url is not a URL") from None
-    del port
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
+def _proxy_url(url: Any) -> str:
+    base = _base("proxy url", url, "http://host:port (username and password apart)")
+    if base.scheme not in {"http", "https"} or base.path:
         raise ConfigurationError("proxy url must look like http://host:port")
-    if parts.username is not None or parts.password is not None:
-        raise ConfigurationError("give the proxy's username and password apart from its url")
-    if not _HOST.fullmatch(parts.hostname) or parts.path.strip("/") or parts.query:
-        raise ConfigurationError("proxy url must look like http://host:port")
-    return url
+    return base.text
+
+
+def _proxy_secret(value: str | Secret | None) -> Secret | None:
+    if value is not None and not isinstance(value, str | Secret):
+        raise ConfigurationError("proxy password must be a str")
+    return None if value is None else Secret(value)
 
 
 @attrs.frozen
@@ -209,7 +237,19 @@ class ProxySettings:
 
     url: str = attrs.field(converter=_proxy_url)
     username: str | None = None
-    password: Secret | None = attrs.field(default=None, converter=attrs.converters.optional(Secret))
+    password: Secret | None = attrs.field(default=None, converter=_proxy_secret)
+
+    def __attrs_post_init__(self) -> None:
+        if self.username is None:
+            if self.password is not None:
+                raise ConfigurationError("the proxy's password needs a username beside it")
+            return
+        # Basic authentication ends the user at the first colon.
+        user = self.username if isinstance(self.username, str) else ""
+        if not user or ":" in user or not encodable(user):
+            raise ConfigurationError("proxy username must be a non-empty str without a colon")
+        if self.password is not None and not encodable(self.password):
+            raise ConfigurationError("proxy password must be Unicode text")
 
 
 @attrs.frozen

@@ -21,6 +21,7 @@ from presence_async.errors import (
     RateLimitedError,
     ServerError,
 )
+from presence_async.secret import MASK
 from presence_async.wire import Response, retry_after_seconds
 
 if TYPE_CHECKING:
@@ -30,9 +31,21 @@ __all__ = ["api_error", "token_error"]
 
 _OK, _REDIRECT, _BAD_REQUEST, _SERVER = 200, 300, 400, 500
 _MESSAGE_LENGTH: Final = 500
-_PERMISSION: Final = re.compile(r"[A-Za-z][\w-]*:[A-Za-z*][\w-]*:[A-Za-z*][\w-]*", re.ASCII)
+# A list of permissions may be longer than the part of a message that is worth showing.
+_SEARCHED_LENGTH: Final = 8000
+# The look-behind also keeps the search linear in words that hold no colon.
+_PERMISSION: Final = re.compile(
+    r"(?<![\w:-])[A-Za-z][\w-]*:[A-Za-z*][\w-]*:[A-Za-z*][\w-]*", re.ASCII
+)
 # A gateway that echoes the request it refused must not put our token in a log.
-_CREDENTIALS: Final = re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/=-]+")
+_CREDENTIALS: Final = re.compile(
+    r"""(?i)
+    \b(bearer|basic) (?:\s|%20|[+:="'])+ \S+
+    | \b(access_token|refresh_token|client_secret|code_verifier|assertion|code(?==))
+      ["']? \s* [=:] \s* ["']? [^\s&"']+
+    """,
+    re.VERBOSE,
+)
 
 _BY_STATUS: Final[dict[int, type[PresenceError]]] = {
     401: AuthenticationError,
@@ -52,11 +65,17 @@ def _object(body: bytes) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _text(value: Any) -> str | None:
-    if not isinstance(value, str) or not value.strip():
+def _text(value: Any, length: int = _MESSAGE_LENGTH) -> str | None:
+    """Text of the answer in one printable line, without credentials, or None for none."""
+    if not isinstance(value, str) or not (value := value.strip()):
         return None
-    printable = "".join(char if char.isprintable() else " " for char in value)
-    return _CREDENTIALS.sub(r"\1 **********", printable)[:_MESSAGE_LENGTH]
+    # Cut first: what is left of a credential that is cut through is masked all the same.
+    printable = "".join(char if char.isprintable() else " " for char in value[:length])
+    return _CREDENTIALS.sub(_masked, printable)
+
+
+def _masked(found: re.Match[str]) -> str:
+    return f"{found[1] or found[2]} {MASK}"
 
 
 def _context(route: Route, response: Response) -> dict[str, Any]:
@@ -79,7 +98,8 @@ def api_error(route: Route, response: Response) -> PresenceError:
     message = _text(body.get("message")) or _bodiless(response.status)
     status = response.status
     if status == 403:  # noqa: PLR2004
-        return _permission_error(route, message, context)
+        named = _PERMISSION.findall(_text(body.get("message"), _SEARCHED_LENGTH) or "")
+        return _permission_error(route, message, tuple(dict.fromkeys(named)), context)
     if status == 404 and route.note:  # noqa: PLR2004
         message = f"{message}; {route.note}"
     if status >= _SERVER or status < _BAD_REQUEST:
@@ -106,9 +126,10 @@ def _field(body: dict[str, Any]) -> str | None:
     return None
 
 
-def _permission_error(route: Route, message: str, context: dict[str, Any]) -> PermissionDeniedError:
-    """403 names the missing permission in its text; else the documented ones are named."""
-    named = tuple(dict.fromkeys(_PERMISSION.findall(message)))
+def _permission_error(
+    route: Route, message: str, named: tuple[str, ...], context: dict[str, Any]
+) -> PermissionDeniedError:
+    """403 names the missing permissions in its text; else the documented ones are named."""
     if named:
         needs_all = context["code"] != "missing.any.permissions"
         return PermissionDeniedError(
@@ -132,7 +153,9 @@ def token_error(route: Route, response: Response) -> PresenceError:
     body = _object(response.body)
     context = _context(route, response)
     context["code"] = code = _text(body.get("error")) or _text(body.get("code"))
-    description = _text(body.get("error_description")) or _text(body.get("description"))
+    # A gateway in front of the login host may answer in the API's form.
+    texts = (_text(body.get(name)) for name in ("error_description", "description", "message"))
+    description = next(filter(None, texts), None)
     detail = f" ({description})" if description else ""
     status = response.status
     if status == 429 or "rate limit exceeded" in (description or "").lower():  # noqa: PLR2004

@@ -10,7 +10,15 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterable,
+    Sequence,
+)
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 import attrs
@@ -67,6 +75,7 @@ class _Run(Generic[ItemT, OutcomeT]):
     ) -> None:
         self._step = step
         self._items = items
+        self._async_source: AsyncIterator[ItemT] | None = None
         self._concurrency = concurrency
         self._ordered = ordered
         # Items pulled but not consumed: those in work and as many finished ones.
@@ -76,6 +85,7 @@ class _Run(Generic[ItemT, OutcomeT]):
         self._exhausted = False
         self._source_error: Exception | None = None
         self._finished: dict[int, Sequence[OutcomeT]] = {}
+        self.outcomes: deque[OutcomeT] = deque()
         self._workers: set[asyncio.Task[None]] = set()
         self.reason: BaseException | None = None
         self.started = False
@@ -89,9 +99,8 @@ class _Run(Generic[ItemT, OutcomeT]):
         self._ready = asyncio.Event()
         items = self._items
         if isinstance(items, AsyncIterable):
-            self._async_source: AsyncIterator[ItemT] | None = aiter(items)
+            self._async_source = aiter(items)
         else:
-            self._async_source = None
             self._source = iter(items)
         self._add_worker()
 
@@ -111,29 +120,32 @@ class _Run(Generic[ItemT, OutcomeT]):
         self._ready.set()
 
     async def _work(self) -> None:
-        while True:
-            async with self._pull_lock:
-                while self._pulled - self._consumed >= self._window:
-                    self._room.clear()
-                    await self._room.wait()
-                if self._exhausted:
-                    return
-                try:
-                    item = await self._pull()
-                except StopAsyncIteration:
-                    self._exhausted = True
-                    return
-                except Exception as error:  # noqa: BLE001  # the caller's iterator; it hears it
-                    self._exhausted = True
-                    self._source_error = error
-                    return
-                index = self._pulled
-                self._pulled += 1
-            if len(self._workers) < self._concurrency:
-                # Each item brings one more worker, so few items never start many.
-                self._add_worker()
+        while (taken := await self._take()) is not None:
+            index, item = taken
             self._finished[index] = await self._step(item)
             self._ready.set()
+
+    async def _take(self) -> tuple[int, ItemT] | None:
+        """The next item and its number; None when there is none, or no more is wanted."""
+        async with self._pull_lock:
+            while self._pulled - self._consumed >= self._window and self.reason is None:
+                self._room.clear()
+                await self._room.wait()
+            # A function that swallows its cancellation leads back here.
+            if self._exhausted or self.reason is not None:
+                return None
+            try:
+                item = await self._pull()
+            except StopAsyncIteration:
+                self._exhausted = True
+                return None
+            except Exception as error:  # noqa: BLE001  # the caller's iterator; it hears it
+                self._exhausted = True
+                self._source_error = error
+                return None
+            index = self._pulled
+            self._pulled += 1
+            return index, item
 
     async def _pull(self) -> ItemT:
         if self._async_source is not None:
@@ -143,21 +155,22 @@ class _Run(Generic[ItemT, OutcomeT]):
             return item
         raise StopAsyncIteration
 
-    async def next(self) -> Sequence[OutcomeT]:
-        """The next finished item's outcomes; StopAsyncIteration after the last."""
-        while True:
+    async def fill(self) -> None:
+        """Return once `outcomes` holds something; StopAsyncIteration after the last."""
+        while not self.outcomes:
             if self.reason is not None:
                 raise self.reason
             index = self._consumed if self._ordered else next(iter(self._finished), -1)
-            outcomes = self._finished.pop(index, None)
-            if outcomes is not None:
+            finished = self._finished.pop(index, None)
+            if finished is not None:
+                self.outcomes.extend(finished)
                 self._consumed += 1
                 self._room.set()
-                return outcomes
-            if not self._workers:
+            elif not self._workers:
                 self._end()
-            self._ready.clear()
-            await self._ready.wait()
+            else:
+                self._ready.clear()
+                await self._ready.wait()
 
     def _end(self) -> None:
         error, self._source_error = self._source_error, None
@@ -174,6 +187,7 @@ class _Run(Generic[ItemT, OutcomeT]):
         for worker in self._workers:
             worker.cancel()
         self._finished.clear()
+        self.outcomes.clear()
         self._ready.set()
 
     async def stop(self, reason: BaseException) -> None:
@@ -181,6 +195,21 @@ class _Run(Generic[ItemT, OutcomeT]):
         self.cancel(reason)
         if self._workers:
             await asyncio.wait(self._workers)
+        if isinstance(self._async_source, AsyncGenerator):
+            await self._close_source(self._async_source)
+
+    async def _close_source(self, source: AsyncGenerator[ItemT, Any]) -> None:
+        """Left to the garbage collector it would end in some later turn of the loop."""
+        try:
+            await source.aclose()
+        except Exception as error:  # noqa: BLE001  # the caller's cleanup; asyncio reports it
+            self._loop.call_exception_handler(
+                {
+                    "message": "the source of a fan-out failed when it was closed",
+                    "exception": error,
+                    "asyncgen": source,
+                }
+            )
 
 
 class FanOut(Generic[OutcomeT]):
@@ -205,25 +234,23 @@ class FanOut(Generic[OutcomeT]):
     ) -> None:
         self._run: _Run[Any, OutcomeT] = _Run(step, items, concurrency, ordered=ordered)
         self._on_start = on_start
-        self._buffer: deque[OutcomeT] = deque()
 
     def __aiter__(self) -> FanOut[OutcomeT]:
         return self
 
     async def __anext__(self) -> OutcomeT:
-        while not self._buffer:
-            if not self._run.started and self._run.reason is None:
+        run = self._run
+        if not run.outcomes:
+            if not run.started and run.reason is None:
                 if self._on_start is not None:
                     self._on_start(self)
-                self._run.start()
+                run.start()
             try:
-                self._buffer.extend(await self._run.next())
+                await run.fill()
             except asyncio.CancelledError:
-                await self._run.stop(ClosedError("the fan-out was cancelled"))
+                await run.stop(ClosedError("the fan-out was cancelled"))
                 raise
-        if self._run.reason is not None:
-            raise self._run.reason
-        return self._buffer.popleft()
+        return run.outcomes.popleft()
 
     async def _collect(self) -> list[OutcomeT]:
         async with self:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import hmac
 import re
 import secrets
 from typing import Any, Final, TypeAlias
@@ -18,7 +17,7 @@ import attrs
 
 from presence_async.config import Endpoints
 from presence_async.errors import ConfigurationError
-from presence_async.secret import MaskedStr, Secret
+from presence_async.secret import MaskedBytes, MaskedStr, Secret, encodable
 
 __all__ = [
     "Auth",
@@ -37,13 +36,14 @@ __all__ = [
 _FORM_TYPE: Final = "application/x-www-form-urlencoded"
 _VISIBLE: Final = re.compile(r"[\x21-\x7e]+", re.ASCII)
 _VERIFIER: Final = re.compile(r"[A-Za-z0-9._~-]{43,128}", re.ASCII)
+_CHALLENGE: Final = re.compile(r"[A-Za-z0-9_-]{43}", re.ASCII)
 
 
 def _given(instance: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
     """Validator: a non-empty str or Secret; the message names the field, not the value."""
-    if not isinstance(value, str | Secret) or not value:
+    if not isinstance(value, str | Secret) or not value or not encodable(value):
         raise ConfigurationError(
-            f"{type(instance).__name__}: {attribute.name} must be a non-empty str"
+            f"{type(instance).__name__}: {attribute.name} must be a non-empty str of Unicode text"
         )
 
 
@@ -82,13 +82,14 @@ class TokenRequest:
         return headers
 
     def body(self) -> bytes:
-        """The urlencoded form."""
-        return urlencode(
+        """The urlencoded form; shows as a mask."""
+        form = urlencode(
             [
                 (name, value.reveal() if isinstance(value, Secret) else value)
                 for name, value in self.form
             ]
-        ).encode()
+        )
+        return MaskedBytes(form.encode())
 
 
 def _refresh(client_id: str, client_secret: Secret | None, token: Secret) -> TokenRequest:
@@ -301,11 +302,11 @@ def authorize_url(
         allow_loopback_http: Lets `login_url` be plain http on this machine.
 
     Raises:
-        ConfigurationError: Unknown region, unsafe login_url, empty value.
+        ConfigurationError: Unknown region, unsafe login_url, empty value, no challenge.
     """
     for name, value in (("client_id", client_id), ("redirect_uri", redirect_uri), ("state", state)):
-        if not isinstance(value, str) or not value:
-            raise ConfigurationError(f"{name} must be a non-empty str")
+        if not isinstance(value, str) or not value or not encodable(value):
+            raise ConfigurationError(f"{name} must be a non-empty str of Unicode text")
     endpoints = Endpoints.of(
         region=region,
         base_url=login_url,
@@ -319,10 +320,17 @@ def authorize_url(
         "state": state,
     }
     if code_challenge is not None:
+        if not isinstance(code_challenge, str) or not _CHALLENGE.fullmatch(code_challenge):
+            raise ConfigurationError("code_challenge must be a PKCEPair's challenge")
         query |= {"code_challenge": code_challenge, "code_challenge_method": "S256"}
     return f"{endpoints.login}/oauth/authorize?{urlencode(query, quote_via=quote)}"
 
 
-def check_state(expected: str, received: str) -> bool:
-    """True when the `state` that came back is ours, compared in constant time."""
-    return hmac.compare_digest(expected.encode(), received.encode())
+def check_state(expected: str, received: str | None) -> bool:
+    """True when the `state` that came back is ours, compared in constant time.
+
+    A state that is missing or empty, on either side, is never ours.
+    """
+    if not expected or not received:
+        return False
+    return Secret(expected) == Secret(received)

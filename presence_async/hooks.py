@@ -101,6 +101,7 @@ class TokenRefreshed:
 Record: TypeAlias = (
     RequestStarted | LimiterWaited | AttemptFinished | RequestFinished | TokenRefreshed
 )
+"""Whatever a hook may be called with."""
 
 
 class Hook(Protocol):

@@ -14,9 +14,9 @@ served hands its permit on.
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import heapq
-from collections import deque
+import contextvars
+from bisect import bisect_right, insort
+from collections import OrderedDict
 from typing import Final
 
 import attrs
@@ -28,6 +28,8 @@ __all__ = ["Ledger", "Limiter", "RateLimitStatus"]
 WINDOW: Final = 60.0
 MARGIN: Final = 1.0
 LOST_MARGIN: Final = 5.0
+# From serving a waiter to having its permit back, when the answer comes at once.
+AGAIN: Final = WINDOW + MARGIN
 
 
 @attrs.frozen
@@ -60,13 +62,13 @@ class Ledger:
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self.in_flight = 0
-        self._cooling: list[float] = []  # a heap of the moments at which permits come back
+        self._cooling: list[float] = []  # the moments at which permits come back, sorted
 
     def free(self, now: float) -> int:
         """Permits to be had now."""
         cooling = self._cooling
-        while cooling and cooling[0] <= now:
-            heapq.heappop(cooling)
+        if cooling and cooling[0] <= now:
+            del cooling[: bisect_right(cooling, now)]
         return self.limit - self.in_flight - len(cooling)
 
     def take(self) -> None:
@@ -76,38 +78,43 @@ class Ledger:
     def answered(self, now: float) -> None:
         """The request of one permit was answered at `now`."""
         self.in_flight -= 1
-        heapq.heappush(self._cooling, now + WINDOW + MARGIN)
+        insort(self._cooling, now + WINDOW + MARGIN)
 
     def lost(self, now: float) -> None:
         """The request of one permit may have arrived, and no answer will come."""
         self.in_flight -= 1
-        heapq.heappush(self._cooling, now + WINDOW + LOST_MARGIN)
+        insort(self._cooling, now + WINDOW + LOST_MARGIN)
 
     def unused(self) -> None:
         """The request of one permit certainly never left."""
         self.in_flight -= 1
 
-    def earliest(self, position: int, now: float) -> float:
-        """When the waiter at `position` (0 is next) can be served, at the soonest.
+    def forecast(self, now: float, not_before: float) -> Forecast:
+        """When waiters can be served, at the soonest, and none of them before `not_before`.
 
-        Permits in flight come back a window after an answer that may come now; a permit
-        that serves someone ahead comes back a window after that.
+        A permit in flight comes back a window after an answer that may come now, and so
+        does one that serves a waiter, counted from then.
         """
-        free = self.free(now)
-        rounds, index = divmod(position, self.limit)
-        if index < free:
-            soonest = now
-        elif index - free < len(self._cooling):
-            soonest = heapq.nsmallest(index - free + 1, self._cooling)[-1]
-        else:
-            soonest = now + WINDOW + MARGIN
-        return soonest + rounds * (WINDOW + MARGIN)
+        moments = [now] * self.free(now) + self._cooling + [now + AGAIN] * self.in_flight
+        if not_before > now:
+            moments = [max(moment, not_before) for moment in moments]
+        # A permit that serves someone now may be back before a lost one is.
+        moments += [moment + AGAIN for moment in moments]
+        moments.sort()
+        return Forecast(moments[: self.limit])
 
 
-@attrs.define(eq=False)
-class _Waiter:
-    future: asyncio.Future[None]
-    latest: float
+class Forecast:
+    """The soonest moment for each position in the queue; 0 is next."""
+
+    __slots__ = ("_moments",)
+
+    def __init__(self, moments: list[float]) -> None:
+        self._moments = moments  # of as many waiters as there are permits
+
+    def __getitem__(self, position: int) -> float:
+        rounds, index = divmod(position, len(self._moments))
+        return self._moments[index] + rounds * AGAIN
 
 
 class Limiter:
@@ -116,21 +123,27 @@ class Limiter:
     def __init__(self, limit: int, loop: asyncio.AbstractEventLoop) -> None:
         self._ledger = Ledger(limit)
         self._loop = loop
-        self._waiters: deque[_Waiter] = deque()
+        # In order of arrival; the value is the loop time up to which the waiter is willing
+        # to wait. Who is cancelled leaves from the middle: too slow in a deque. And in a
+        # plain dict the first key gets slow to find once many before it are gone.
+        self._waiters: OrderedDict[asyncio.Future[None], float] = OrderedDict()
         self._paused_until = 0.0
+        # Set exactly while somebody waits.
         self._timer: asyncio.TimerHandle | None = None
+        # The timer may outlive the call that sets it: it keeps nobody's context variables.
+        self._context = contextvars.Context()
 
     def status(self) -> RateLimitStatus:
         """The budget right now."""
         now = self._loop.time()
         paused = max(0.0, self._paused_until - now)
-        free = self._ledger.free(now)
+        waiting = len(self._waiters)
         return RateLimitStatus(
             limit=self._ledger.limit,
-            remaining=0 if paused else free,
+            remaining=0 if paused or waiting else self._ledger.free(now),
             in_flight=self._ledger.in_flight,
-            waiting=len(self._waiters),
-            next_free=self._soonest(len(self._waiters), now) - now,
+            waiting=waiting,
+            next_free=self._forecast(now)[waiting] - now,
             paused_for=paused,
         )
 
@@ -149,32 +162,34 @@ class Limiter:
             latest: Loop time up to which the caller is willing to wait.
 
         Raises:
-            RateLimitedError: It cannot be served by then; said at once, with
-                `retry_after` the seconds until it could be.
+            RateLimitedError: It cannot be served by then; said as soon as that is clear,
+                mostly at once, with `retry_after` the seconds until it could be.
         """
         if self.try_acquire():
             return
         now = self._loop.time()
-        soonest = self._soonest(len(self._waiters), now)
+        forecast = self._forecast(now)
+        soonest = forecast[len(self._waiters)]
         if soonest > latest:
             raise self._too_late(soonest - now)
-        waiter = _Waiter(self._loop.create_future(), latest)
-        self._waiters.append(waiter)
-        self._arm(now)
+        waiter = self._loop.create_future()
+        self._waiters[waiter] = latest
+        if self._timer is None:
+            self._arm(forecast[0])
         try:
-            await waiter.future
+            await waiter
         except asyncio.CancelledError:
             self._leave(waiter)
             raise
 
-    def _leave(self, waiter: _Waiter) -> None:
+    def _leave(self, waiter: asyncio.Future[None]) -> None:
         """A cancelled waiter goes; what it was just handed goes to the next one."""
-        if waiter.future.cancelled():
+        if waiter.cancelled():
             # It may be out of the queue already, passed over in this same turn.
-            with contextlib.suppress(ValueError):
-                self._waiters.remove(waiter)
-            self._arm(self._loop.time())
-        elif waiter.future.exception() is None:
+            self._waiters.pop(waiter, None)
+            if not self._waiters:
+                self.close()
+        elif waiter.exception() is None:
             self.unused()
 
     def answered(self) -> None:
@@ -192,16 +207,10 @@ class Limiter:
 
     def pause(self, seconds: float) -> None:
         """Obey a Retry-After on behalf of everyone; who cannot wait that long hears it now."""
-        now = self._loop.time()
-        until = now + seconds
-        if until <= self._paused_until:
-            return
-        self._paused_until = until
-        for waiter in self._waiters:
-            if waiter.latest < until and not waiter.future.done():
-                waiter.future.set_exception(self._too_late(seconds))
-        self._waiters = deque(waiter for waiter in self._waiters if not waiter.future.done())
-        self._arm(now)
+        until = self._loop.time() + seconds
+        if until > self._paused_until:
+            self._paused_until = until
+            self._look_ahead()
 
     def close(self) -> None:
         """Drop the timer. Waiters are woken by whoever owns their calls."""
@@ -209,8 +218,8 @@ class Limiter:
             self._timer.cancel()
             self._timer = None
 
-    def _soonest(self, position: int, now: float) -> float:
-        return max(self._ledger.earliest(position, now), self._paused_until)
+    def _forecast(self, now: float) -> Forecast:
+        return self._ledger.forecast(now, self._paused_until)
 
     def _too_late(self, wait: float) -> RateLimitedError:
         return RateLimitedError(
@@ -219,32 +228,48 @@ class Limiter:
             retry_after=wait,
         )
 
-    def _arm(self, now: float) -> None:
-        """One timer, at the next moment someone can be served; none for an empty queue.
+    def _arm(self, when: float) -> None:
+        self._timer = self._loop.call_at(when, self._due, context=self._context)
 
-        The soonest moment is a lower bound that moves while answers are late, so who
-        turns out to have come too late hears it here.
-        """
-        self.close()
-        while self._waiters:
-            soonest = self._soonest(0, now)
-            head = self._waiters[0]
-            if soonest <= head.latest and not head.future.done():
-                self._timer = self._loop.call_at(soonest, self._serve)
-                return
-            self._waiters.popleft()
-            if not head.future.done():
-                head.future.set_exception(self._too_late(soonest - now))
+    def _due(self) -> None:
+        """The moment the timer was set for: serve, then wait for the next moment."""
+        self._timer = None
+        self._serve()
+        self._look_ahead()
 
     def _serve(self) -> None:
-        """Hand free permits to the head of the queue, then wait for the next moment."""
+        """Hand free permits to the head of the queue."""
         now = self._loop.time()
-        if now >= self._paused_until:
-            free = self._ledger.free(now)
-            while free > 0 and self._waiters:
-                waiter = self._waiters.popleft()
-                if not waiter.future.done():
-                    self._ledger.take()
-                    free -= 1
-                    waiter.future.set_result(None)
-        self._arm(now)
+        free = 0 if now < self._paused_until else self._ledger.free(now)
+        while free > 0 and self._waiters:
+            waiter, _ = self._waiters.popitem(last=False)
+            if not waiter.done():
+                self._ledger.take()
+                free -= 1
+                waiter.set_result(None)
+        if not self._waiters:
+            self.close()
+
+    def _look_ahead(self) -> None:
+        """Turn away who turns out to come too late; set the timer for the next moment.
+
+        The forecast is a lower bound that moves while answers are late. Nobody who stays
+        is willing to wait for less than the timer, so nobody waits for longer than that.
+        """
+        self.close()
+        if not self._waiters:
+            return
+        now = self._loop.time()
+        forecast = self._forecast(now)
+        staying: OrderedDict[asyncio.Future[None], float] = OrderedDict()
+        for waiter, latest in self._waiters.items():
+            soonest = forecast[len(staying)]
+            if waiter.done():
+                continue
+            if soonest <= latest:
+                staying[waiter] = latest
+            else:
+                waiter.set_exception(self._too_late(soonest - now))
+        self._waiters = staying
+        if staying:
+            self._arm(forecast[0])

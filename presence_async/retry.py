@@ -23,6 +23,8 @@ _SERVER_FAULT: Final = 500
 BACKOFF_BASE: Final = 0.5
 BACKOFF_CAP: Final = 20.0
 
+_ROUNDING: Final = 1e-9
+
 
 def outcome_open(route: Route, status: int) -> bool:
     """True when a write that was answered `status` may still have taken effect."""
@@ -77,7 +79,8 @@ class RetryBudget:
 
     def withdraw(self) -> bool:
         """Take one retry out; False when the budget does not hold one."""
-        if self.left < 1.0:
+        # Ten tenths make a little less than one in floating point.
+        if self.left < 1.0 - _ROUNDING:
             return False
-        self.left -= 1.0
+        self.left = max(0.0, self.left - 1.0)
         return True

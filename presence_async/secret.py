@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 from typing import Any, Final, NoReturn, final
 
-__all__ = ["MaskedStr", "Secret"]
+__all__ = ["MASK", "MaskedBytes", "MaskedStr", "Secret", "encodable"]
 
 MASK: Final = "**********"
 
@@ -21,7 +21,9 @@ class Secret:
             value = value.reveal()
         if not isinstance(value, str):
             # The value itself stays out of the message: it may still be the secret.
-            raise TypeError(f"a secret must be a str, not {type(value).__name__}")
+            kind = type(value).__name__
+            del value  # nor does a traceback with local variables show it
+            raise TypeError(f"a secret must be a str, not {kind}")
         self._value = value
 
     def reveal(self) -> str:
@@ -34,7 +36,9 @@ class Secret:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Secret):
             return NotImplemented
-        return hmac.compare_digest(self._value.encode(), other._value.encode())
+        # surrogatepass: encoding never fails (the exception would hold the secret).
+        mine = self._value.encode(errors="surrogatepass")
+        return hmac.compare_digest(mine, other._value.encode(errors="surrogatepass"))
 
     def __hash__(self) -> int:
         return hash((Secret, self._value))
@@ -62,3 +66,21 @@ class MaskedStr(str):
 
     def __repr__(self) -> str:
         return f"'{MASK}'"
+
+
+class MaskedBytes(bytes):
+    """The same for a body that holds secrets."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return f"b'{MASK}'"
+
+
+def encodable(value: str | Secret) -> bool:
+    """Whether `value` can be sent at all; os.environ makes lone surrogates of stray bytes."""
+    try:
+        str.encode(value.reveal() if isinstance(value, Secret) else value)
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -93,6 +93,7 @@ class PresenceSession:
         self._budget = RetryBudget()
         self._numbers = 0
         self._state = "not entered"
+        self._closing: asyncio.Event | None = None
         self._adopted: weakref.WeakSet[Closable] = weakref.WeakSet()
 
     # -- lifetime
@@ -124,9 +125,13 @@ class PresenceSession:
         if self._state != "open":
             if self._state == "not entered":
                 self._state = "closed"
+            elif self._closing is not None:
+                # Somebody else is at it: nothing is left when this returns, either.
+                await self._closing.wait()
             return
         self.check_usable()
         self._state = "closed"
+        self._closing = asyncio.Event()
         self._calls.close(ClosedError(_CLOSED))
         self._limiter.close()
         # Each step runs although the one before it was cancelled.
@@ -138,7 +143,10 @@ class PresenceSession:
             try:
                 await self._keeper.aclose()
             finally:
-                await self._transport.aclose()
+                try:
+                    await self._transport.aclose()
+                finally:
+                    self._closing.set()
 
     def describe(self) -> str:
         """Where it goes and how it is, for a repr."""
@@ -151,7 +159,11 @@ class PresenceSession:
             raise ClosedError(f"the client is {self._state}{hint}")
         if self._pid != os.getpid():
             raise ClosedError("the client was opened before a fork; open one in this process")
-        if self._loop is not asyncio.get_running_loop():
+        try:
+            here = asyncio.get_running_loop()
+        except RuntimeError:
+            here = None
+        if here is not self._loop:
             raise ClosedError("the client was opened on another event loop")
 
     def adopt(self, closable: Closable) -> None:
@@ -186,7 +198,6 @@ class PresenceSession:
         self.check_usable()
         self._numbers += 1
         call = Call(request, options, self._numbers, self._loop.time())
-        self._calls.enter(call)
         if self._hook is not None:
             return await self._observed(call)
         return await self._guarded(call)
@@ -194,6 +205,7 @@ class PresenceSession:
     async def _guarded(self, call: Call) -> Response:
         """Run the call under its deadline; what it raises knows what became of it."""
         failure: PresenceError
+        self._calls.enter(call)
         try:
             return await self._retrying(call)
         except PresenceError as error:
@@ -281,11 +293,12 @@ class PresenceSession:
         ):
             return None
         if exchange.stale and attempt == 1:
-            # The connection had been idle too long; nothing says that anybody is in trouble.
-            return 0.0
+            # Most likely the connection had been idle too long, and nobody is in trouble.
+            # A server that hangs up on everybody looks the same, so the budget counts.
+            return 0.0 if self._budget.withdraw() else None
         wait = failure.retry_after or 0.0
         now = self._loop.time()
-        if failure.status == _TOO_MANY and failure.retry_after is not None:
+        if failure.status == _TOO_MANY and wait:
             # The limiter is paused already; the next attempt queues up there, in order.
             return 0.0 if now + wait <= call.latest(now) else None
         delay = max(wait, backoff(attempt, self._chance()))

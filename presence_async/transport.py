@@ -8,21 +8,24 @@ never lets aiohttp send a request a second time by itself.
 from __future__ import annotations
 
 import asyncio
+import base64
 import logging
 import ssl as ssl_module
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import aiohttp
 from aiohttp.payload import BytesPayload
 from yarl import URL
 
 from presence_async.errors import (
+    ClosedError,
     ConfigurationError,
     DecodeError,
     PresenceConnectionError,
     PresenceError,
     PresenceTimeoutError,
 )
+from presence_async.secret import MaskedStr
 from presence_async.wire import Response
 
 if TYPE_CHECKING:
@@ -30,8 +33,9 @@ if TYPE_CHECKING:
 
     from aiohttp.abc import AbstractStreamWriter
     from aiohttp.client_middlewares import ClientHandlerType
+    from aiohttp.client_proto import ResponseHandler
 
-    from presence_async.config import ClientConfig
+    from presence_async.config import ClientConfig, ProxySettings
     from presence_async.routes import Route
 
 __all__ = ["Exchange", "Transport"]
@@ -39,6 +43,9 @@ __all__ = ["Exchange", "Transport"]
 _LOGGER: Final = logging.getLogger("presence_async.transport")
 # What aiohttp itself sends a second time on a connection that turns out to be dead.
 _RESENT_BY_AIOHTTP: Final = frozenset({"GET", "PUT", "DELETE"})
+_PROXY_REFUSES: Final = 407
+# Aborted connections end in the next turns of the loop; this is only a safety net.
+_ABORT_SECONDS: Final = 1.0
 
 
 class _StaleConnectionError(Exception):
@@ -81,7 +88,8 @@ class Exchange:
 
     Attributes:
         sent: The request may have reached the other side.
-        stale: It went out on a kept connection that the other side had closed.
+        stale: The connection was lost without an answer. Most often it is a kept one
+            that the other side had closed meanwhile.
     """
 
     __slots__ = ("sent", "stale")
@@ -93,10 +101,12 @@ class Exchange:
 
 def _refuse_unsuited(session: aiohttp.ClientSession) -> None:
     """A caller's session must not change what we send or how answers are judged."""
+    loop = asyncio.get_running_loop()
     unsuited = [
         reason
         for reason, present in (
             ("is closed", session.closed),
+            ("belongs to another event loop", getattr(session, "_loop", loop) is not loop),
             ("has raise_for_status", session.raise_for_status is not False),
             ("has a base URL", getattr(session, "_base_url", None) is not None),
             ("keeps cookies (give it a DummyCookieJar)", _keeps_cookies(session)),
@@ -126,8 +136,16 @@ class Transport:
         """
         if session is not None:
             _refuse_unsuited(session)
-        self._owned = session is None
-        self._session = session if session is not None else _new_session(config)
+        self._connector: _Connector | None = None
+        if session is None:
+            self._connector = _Connector(
+                limit=config.pool_size, keepalive_timeout=config.keep_alive
+            )
+            session = aiohttp.ClientSession(
+                connector=self._connector, cookie_jar=aiohttp.DummyCookieJar()
+            )
+        self._session = session
+        self._untunnelled: dict[str, str] = {}
         self._limit = config.max_response_bytes
         self._options: dict[str, Any] = {
             "allow_redirects": False,
@@ -142,20 +160,18 @@ class Transport:
             self._options["ssl"] = config.ssl
         if config.proxy is not None:
             self._options["proxy"] = URL(config.proxy.url)
-            if config.proxy.username is not None:
-                password = config.proxy.password
-                self._options["proxy_auth"] = aiohttp.BasicAuth(
-                    config.proxy.username, password.reveal() if password else "", "utf-8"
-                )
+            self._options["proxy_headers"] = _proxy_headers(config.proxy)
+            # Without a tunnel (plain http, so to this machine) they go into the request.
+            self._untunnelled = self._options["proxy_headers"]
 
     async def aclose(self) -> None:
         """Close the session and its sockets, unless they are the caller's."""
-        if not self._owned:
+        if self._connector is None:
             return
-        await self._session.close()
-        # TLS transports finish closing in later turns of the loop; after aclose() there
-        # is no socket left, so wait for those turns here.
-        await asyncio.sleep(0)
+        try:
+            await self._session.close()
+        finally:
+            await self._connector.abort()
 
     async def exchange(
         self,
@@ -183,17 +199,25 @@ class Transport:
         try:
             response = await self._request(route.method, url, headers, body, exchange)
             try:
-                return Response(response.status, response.headers, await self._read(response))
+                content = await self._read(response)
             finally:
                 # Gives the connection back after a complete read, closes it otherwise.
                 response.release()
+            if response.status != _PROXY_REFUSES:
+                return Response(response.status, response.headers, content)
+            failure = PresenceConnectionError(_proxy_reason(response.status))
         except _StaleConnectionError:
             exchange.stale = True
-            failure = PresenceConnectionError("the kept connection had been closed")
+            failure = PresenceConnectionError("the connection was closed without an answer")
         except (aiohttp.ClientError, OSError, asyncio.IncompleteReadError) as error:
             failure = self._failure(error, exchange)
         except _TooLongError:
             failure = DecodeError(f"the answer is longer than {self._limit} bytes")
+        except RuntimeError:
+            if not self._session.closed:
+                raise
+            exchange.sent = False
+            failure = ClosedError("the given ClientSession was closed")
         # Raised out here, so that no aiohttp exception (they print tokens and queries)
         # hangs on to ours as its context.
         failure.method, failure.path_template = route.method, route.template
@@ -212,6 +236,8 @@ class Transport:
             exchange.sent = True
         else:
             data = _Body(body, exchange, headers["Content-Type"])
+        if self._untunnelled and url.startswith("http:"):
+            headers = {**headers, **self._untunnelled}
         return await self._session.request(
             method,
             URL(url, encoded=True),
@@ -248,6 +274,9 @@ class Transport:
         if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ClientProxyConnectionError):
             exchange.sent = False
             return PresenceConnectionError(_connect_reason(error))
+        if isinstance(error, aiohttp.ClientHttpProxyError):
+            exchange.sent = False
+            return PresenceConnectionError(_proxy_reason(error.status))
         if isinstance(error, TimeoutError):
             return PresenceTimeoutError("the server stopped answering")
         _LOGGER.debug("exchange failed with %s", type(error).__name__)
@@ -269,11 +298,51 @@ def _connect_reason(error: aiohttp.ClientConnectorError) -> str:
     cause = error.os_error
     if isinstance(cause, ssl_module.SSLError):
         return f"TLS failed ({cause.reason or type(cause).__name__})"
-    return f"no connection ({cause.strerror or type(cause).__name__})"
+    where = " to the proxy" if isinstance(error, aiohttp.ClientProxyConnectionError) else ""
+    return f"no connection{where} ({cause.strerror or type(cause).__name__})"
 
 
-def _new_session(config: ClientConfig) -> aiohttp.ClientSession:
-    return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=config.pool_size, keepalive_timeout=config.keep_alive),
-        cookie_jar=aiohttp.DummyCookieJar(),
-    )
+def _proxy_reason(status: int) -> str:
+    if status == _PROXY_REFUSES:
+        return "the proxy wants other credentials (407)"
+    return f"the proxy refused to connect ({status})"
+
+
+def _proxy_headers(proxy: ProxySettings) -> dict[str, str]:
+    """Credentials for the proxy and nobody else; not as `proxy_auth`, which prints them."""
+    if proxy.username is None:
+        return {}
+    pair = f"{proxy.username}:{proxy.password.reveal() if proxy.password else ''}".encode()
+    return {"Proxy-Authorization": MaskedStr(f"Basic {base64.b64encode(pair).decode()}")}
+
+
+class _Connector(aiohttp.TCPConnector):
+    """Knows every connection until it is gone, so that none outlives the client.
+
+    aiohttp forgets a connection when it closes it, but a TLS one whose other side keeps
+    silent then takes half a minute to go.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._alive: dict[asyncio.Future[None], asyncio.Transport] = {}
+
+    async def _create_connection(self, *args: Any) -> ResponseHandler:
+        protocol = await super()._create_connection(*args)
+        closed = protocol.closed
+        if closed is not None:  # else it is gone again already
+            self._alive[closed] = cast("asyncio.Transport", protocol.transport)
+            closed.add_done_callback(self._gone)
+        return protocol
+
+    def _gone(self, closed: asyncio.Future[None]) -> None:
+        del self._alive[closed]
+        # Looked at, so that asyncio does not report it as overlooked.
+        closed.exception()
+
+    async def abort(self) -> None:
+        """End what is still alive, without any farewell, and wait for it."""
+        for transport in self._alive.values():
+            transport.abort()
+        if self._alive:
+            await asyncio.wait(list(self._alive), timeout=_ABORT_SECONDS)

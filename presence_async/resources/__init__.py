@@ -2,3 +2,64 @@
 
 Resources receive a `send` and know nothing of the session behind it.
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from presence_async.resources.bulk import Bulk
+from presence_async.resources.definitions import Definitions
+from presence_async.resources.legacy_definitions import LegacyDefinitions
+from presence_async.resources.settings import Settings
+from presence_async.resources.sources import Sources
+from presence_async.resources.system_presences import SystemPresences
+from presence_async.resources.user_presences import UserPresences
+from presence_async.resources.users import Users
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from presence_async.fanout import FanOut
+    from presence_async.models import SystemPresenceName
+    from presence_async.resources._base import Send
+
+__all__ = ["Resources", "build"]
+
+
+class Resources(NamedTuple):
+    """One of each."""
+
+    definitions: Definitions
+    legacy_definitions: LegacyDefinitions
+    system_presences: SystemPresences
+    user_presences: UserPresences
+    bulk: Bulk
+    sources: Sources
+    settings: Settings
+    users: Users
+
+
+def build(
+    send: Send,
+    builtin_ids: dict[SystemPresenceName, str],
+    adopt: Callable[[FanOut[Any]], None],
+) -> Resources:
+    """Every resource over one way out.
+
+    Args:
+        send: Takes a request, returns its 2xx response.
+        builtin_ids: What is known of the built-in definitions; shared and filled in.
+        adopt: Ends a fan-out together with the session.
+    """
+    system_presences = SystemPresences(send, builtin_ids)
+    user_presences = UserPresences(send, system_presences, adopt)
+    return Resources(
+        definitions=Definitions(send),
+        legacy_definitions=LegacyDefinitions(send),
+        system_presences=system_presences,
+        user_presences=user_presences,
+        bulk=Bulk(send, system_presences, user_presences, adopt),
+        sources=Sources(send),
+        settings=Settings(send),
+        users=Users(send),
+    )

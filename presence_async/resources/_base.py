@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import (
+    AsyncIterable,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Collection,
+    Iterable,
+)
 from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
 
 from presence_async import converter
@@ -10,20 +17,24 @@ from presence_async.errors import DecodeError, InvalidRequestError, RowFailure
 from presence_async.models import Maybe, Model, Unset
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Sequence
 
+    from presence_async.routes import Route
     from presence_async.wire import Request, Response
 
 __all__ = [
     "Listing",
     "Resource",
     "Send",
-    "check_flag",
     "check_ids",
     "check_text",
+    "check_texts",
     "check_whole",
+    "context",
     "decoded",
+    "flag_query",
     "given",
+    "locale_query",
     "write_body",
 ]
 
@@ -48,6 +59,18 @@ class Resource:
         response = await self._send(request)
         return decoded(request, response, lambda body: converter.structure(body, cls))
 
+    def _listing(
+        self, request_page: Callable[[int], Request], cls: type[Model], *, paged: bool = False
+    ) -> Listing[Any, Any]:
+        """A listing whose pages, numbered from 1, are structured as `cls`."""
+
+        async def fetch(number: int) -> Any:
+            request = request_page(number)
+            response = await self._send(request)
+            return decoded(request, response, lambda body: converter.structure_listing(body, cls))
+
+        return Listing(fetch, request_page(1).route, paged=paged)
+
 
 def decoded(request: Request, response: Response, structure: Callable[[bytes], T]) -> T:
     """`structure(response.body)`; a DecodeError learns which exchange it is about."""
@@ -55,14 +78,23 @@ def decoded(request: Request, response: Response, structure: Callable[[bytes], T
         return structure(response.body)
     except DecodeError as error:
         failure = error
-    route = request.route
-    failure.status = response.status
-    failure.correlation_id = response.correlation_id
-    failure.method, failure.path_template = route.method, route.template
-    # The answer was a success, so a write has taken effect, whatever the answer says.
-    failure.outcome_unknown = route.writes
-    failure.attempts = 1
+    for name, value in context(request, response).items():
+        setattr(failure, name, value)
     raise failure
+
+
+def context(request: Request, response: Response) -> dict[str, Any]:
+    """What an error about the body of a success knows of its exchange."""
+    route = request.route
+    return {
+        "status": response.status,
+        "correlation_id": response.correlation_id,
+        "method": route.method,
+        "path_template": route.template,
+        "attempts": 1,
+        # The answer was a success, so a write has taken effect, whatever the answer says.
+        "outcome_unknown": route.writes,
+    }
 
 
 def write_body(name: str, value: Any, cls: type[Any]) -> bytes:
@@ -104,23 +136,27 @@ class Listing(Generic[ItemT, PageT]):
     `failures` and, when awaited, the good rows in `decoded`; a page has `failures`.
     """
 
-    def __init__(self, fetch: Callable[[int], Awaitable[PageT]], *, paged: bool = False) -> None:
+    def __init__(
+        self, fetch: Callable[[int], Awaitable[PageT]], route: Route, *, paged: bool = False
+    ) -> None:
         self._fetch = fetch
+        self._route = route
         self._paged = paged
 
     async def pages(self) -> AsyncIterator[PageT]:
         """The pages, one request each. A list that is not paged is one page."""
         number = 1
-        previous: tuple[Any, ...] | None = None
+        previous: tuple[Any, Any] | None = None
         while True:
             page = await self._fetch(number)
-            if previous is not None and page.entities == previous:
+            rows = page.entities, page.failures
+            if rows == previous:
                 # The same rows again: the server does not page. Ending beats repeating.
                 return
             yield page
             if not self._paged or _is_last(page, number):
                 return
-            previous = page.entities
+            previous = rows
             number += 1
 
     async def __aiter__(self) -> AsyncIterator[ItemT]:
@@ -130,7 +166,7 @@ class Listing(Generic[ItemT, PageT]):
             for item in page.entities:
                 yield item
         if failures:
-            raise _rows_error(failures, ())
+            raise self._rows_error(failures, ())
 
     async def _collect(self) -> list[ItemT]:
         items: list[ItemT] = []
@@ -139,23 +175,24 @@ class Listing(Generic[ItemT, PageT]):
             items += page.entities
             failures += page.failures
         if failures:
-            raise _rows_error(failures, items)
+            raise self._rows_error(failures, items)
         return items
 
     def __await__(self) -> Generator[Any, None, list[ItemT]]:
         return self._collect().__await__()
 
-
-def _rows_error(failures: list[RowFailure], items: Any) -> DecodeError:
-    first = failures[0]
-    return DecodeError(
-        f"{len(failures)} row(s) could not be understood, the first is row {first.row}: "
-        f"{first.field or 'the row'} {first.reason}",
-        row=first.row,
-        field=first.field,
-        failures=tuple(failures),
-        decoded=items,
-    )
+    def _rows_error(self, failures: list[RowFailure], items: Sequence[Any]) -> DecodeError:
+        first = failures[0]
+        return DecodeError(
+            f"{len(failures)} row(s) could not be understood, the first is row {first.row}: "
+            f"{first.field or 'the row'} {first.reason}",
+            row=first.row,
+            field=first.field,
+            failures=tuple(failures),
+            decoded=items,
+            method=self._route.method,
+            path_template=self._route.template,
+        )
 
 
 def _is_last(page: Any, number: int) -> bool:
@@ -169,22 +206,45 @@ def _is_last(page: Any, number: int) -> bool:
 _FLAGS: Final = frozenset({"true", "false", "all"})
 
 
-def check_flag(name: str, value: Any) -> str:
-    """A three-way filter as the vendor spells it today: TRUE, FALSE or ALL."""
+def flag_query(name: str, value: Any) -> list[tuple[str, str]]:
+    """A three-way filter as the vendor spells it today: TRUE, FALSE or ALL.
+
+    Left out for False, which is its default: nobody knows in which case it is read.
+    """
+    if value is False:
+        return []
     text = str(value).lower() if isinstance(value, bool | str) else ""
     if text not in _FLAGS:
         raise InvalidRequestError(
             f"{name} must be True, False or 'true', 'false', 'all', not {value!r}", field=name
         )
-    return text.upper()
+    return [(name, text.upper())]
+
+
+def locale_query(locale_code: str | None) -> list[tuple[str, str]]:
+    """The `localeCode` parameter, when one is given."""
+    if locale_code is None:
+        return []
+    return [("localeCode", check_text("locale_code", locale_code))]
 
 
 def check_text(name: str, value: Any) -> str:
-    """A non-empty str."""
+    """A non-empty str that has a UTF-8 form (lone surrogates have none)."""
     if not isinstance(value, str) or not value:
         what = "empty" if value == "" else type(value).__name__
         raise InvalidRequestError(f"{name} must be a non-empty str, not {what}", field=name)
+    if not value.isascii() and any("\ud800" <= char <= "\udfff" for char in value):
+        raise InvalidRequestError(f"{name} is not encodable as UTF-8", field=name)
     return value
+
+
+def check_texts(name: str, values: Any) -> list[str]:
+    """The items of an iterable, each a non-empty str."""
+    if isinstance(values, str | bytes) or not isinstance(values, Iterable):
+        raise InvalidRequestError(
+            f"{name} must be an iterable of str, not {type(values).__name__}", field=name
+        )
+    return [check_text(f"{name}[{index}]", value) for index, value in enumerate(values)]
 
 
 def check_whole(name: str, value: Any, lowest: int, highest: int) -> int:
@@ -206,7 +266,7 @@ def check_ids(name: str, values: Any) -> None:
         raise InvalidRequestError(
             f"{name} must be an iterable of ids, not {type(values).__name__}", field=name
         )
-    if isinstance(values, list | tuple | set | frozenset | dict):
+    if isinstance(values, Collection) and not isinstance(values, AsyncIterable):
         for index, value in enumerate(values):
             check_text(f"{name}[{index}]", value)
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterable, Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import AsyncIterable, Container, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+from urllib.parse import unquote
 
 import attrs
 
 from presence_async import converter, routes
-from presence_async.errors import InvalidRequestError, NotFoundError, PresenceError
+from presence_async.errors import DecodeError, InvalidRequestError, PresenceError, RowFailure
 from presence_async.fanout import FanOut, check_concurrency
 from presence_async.models import (
     MutableUserPresence,
@@ -17,12 +19,14 @@ from presence_async.models import (
     SystemPresenceName,
     UserPresence,
 )
-from presence_async.resources._base import Resource, Send, check_text, decoded
+from presence_async.resources._base import Resource, Send, check_text, context, decoded
+from presence_async.resources._halving import Halving
 from presence_async.resources.reading import PURECLOUD, PresenceOutcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from presence_async.converter import Rows
     from presence_async.resources.system_presences import SystemPresences
     from presence_async.resources.user_presences import UserPresences
 
@@ -69,6 +73,10 @@ class _Row:
     item: UpdateItem
     user_id: str
     body: bytes = attrs.field(repr=False)
+
+    def outcome(self, error: PresenceError) -> UpdateOutcome:
+        """What became of it when its request failed."""
+        return UpdateOutcome(self.item, self.user_id, error=error)
 
 
 class Bulk(Resource):
@@ -143,102 +151,32 @@ class Bulk(Resource):
                 (which of the two would win?). Nothing has been sent then; `field` names
                 the item, e.g. ``items[3]``.
         """
-        rows = await self._encoded(items, check_text("source", source))
-        chunks = FanOut(
-            self._write,
+        check_concurrency(concurrency)
+        rows = await self._encoded(_checked(items, check_text("source", source)))
+        halving = Halving(self._put, _Row.outcome)
+        return await FanOut(
+            halving.outcomes,
             _split_rows(rows),
-            concurrency=check_concurrency(concurrency),
+            concurrency=concurrency,
             ordered=True,
             on_start=self._adopt,
         )
-        return await chunks
 
-    async def _encoded(self, items: Iterable[UpdateItem], source: str) -> list[_Row]:
-        """Every item as a row, before the first request."""
-        if isinstance(items, str | bytes) or not isinstance(items, Iterable):
-            raise InvalidRequestError(
-                f"items must be an iterable, not {type(items).__name__}", field="items"
-            )
+    async def _encoded(self, checked: Sequence[_Checked]) -> list[_Row]:
+        """Every item as a row: system presences looked up, sizes checked."""
         rows = []
-        seen: set[tuple[str, str]] = set()
-        for index, item in enumerate(items):
-            name = f"items[{index}]"
-            wire = await self._wire_row(name, item)
-            if "sourceId" not in wire:
-                wire.setdefault("source", source)
-            key = (wire["id"], str(wire.get("sourceId") or wire.get("source")).casefold())
-            if key in seen:
-                raise InvalidRequestError(
-                    f"{name} is about a user and source that an earlier item is about",
-                    field=name,
-                )
-            seen.add(key)
+        for index, (item, wire, system_presence) in enumerate(checked):
+            if system_presence is not None:
+                id_ = await self._system_presences.definition_id(system_presence)
+                wire["presenceDefinition"] = {"id": id_}
             body = converter.dumps(wire)
             if len(body) + 2 > BODY_LIMIT:
+                name = f"items[{index}]"
                 raise InvalidRequestError(
                     f"{name} is longer than the {BODY_LIMIT} bytes of a request", field=name
                 )
             rows.append(_Row(item, wire["id"], body))
         return rows
-
-    async def _wire_row(self, name: str, item: Any) -> dict[str, Any]:
-        if isinstance(item, MutableUserPresence):
-            wire = converter.to_dict(item)
-            check_text(f"{name}.id", wire.get("id"))
-            return wire
-        if not isinstance(item, tuple) or len(item) != 2:  # noqa: PLR2004  # a pair
-            raise InvalidRequestError(
-                f"{name} must be a MutableUserPresence or a pair of user id and presence",
-                field=name,
-            )
-        user_id, presence = item
-        check_text(f"{name}[0]", user_id)
-        if isinstance(presence, UserPresence):
-            return converter.to_dict(presence) | {"id": user_id}
-        if isinstance(presence, PresenceDefinition):
-            presence = presence.id or presence.system_presence
-        return {
-            "id": user_id,
-            "presenceDefinition": {"id": await self._definition_id(f"{name}[1]", presence)},
-        }
-
-    async def _definition_id(self, name: str, presence: Any) -> str:
-        """A definition id as it is, or that of a system presence."""
-        text = check_text(name, presence)
-        if SystemPresenceName(text).is_known:
-            return await self._system_presences.definition_id(text)
-        return text
-
-    async def _write(self, rows: Sequence[_Row]) -> Sequence[UpdateOutcome]:
-        """One outcome per row; fails for none of them together."""
-        result = await self._put(rows)
-        if not isinstance(result, PresenceError):
-            return result
-        if not isinstance(result, InvalidRequestError | NotFoundError) or len(rows) == 1:
-            return [UpdateOutcome(row.item, row.user_id, error=result) for row in rows]
-        return await self._split(rows, result)
-
-    async def _split(self, rows: Sequence[_Row], refusal: PresenceError) -> Sequence[UpdateOutcome]:
-        """Find the item at fault in a refused chunk, by halves; stop when both are refused."""
-        middle = len(rows) // 2
-        halves = rows[:middle], rows[middle:]
-        left, right = await self._put(halves[0]), await self._put(halves[1])
-        if (
-            len(rows) > 2  # noqa: PLR2004  # of two items each half is one: both are at fault
-            and isinstance(left, PresenceError)
-            and isinstance(right, PresenceError)
-            and _verdict(left) == _verdict(right)
-        ):
-            return [UpdateOutcome(row.item, row.user_id, error=refusal) for row in rows]
-        outcomes: list[UpdateOutcome] = []
-        for half, result in zip(halves, (left, right), strict=True):
-            if not isinstance(result, PresenceError):
-                outcomes += result
-            elif isinstance(result, InvalidRequestError | NotFoundError) and len(half) > 1:
-                outcomes += await self._split(half, result)
-            else:
-                outcomes += [UpdateOutcome(row.item, row.user_id, error=result) for row in half]
-        return outcomes
 
     async def _put(self, rows: Sequence[_Row]) -> Sequence[UpdateOutcome] | PresenceError:
         request = routes.BULK_UPDATE.request(body=b"[" + b",".join(r.body for r in rows) + b"]")
@@ -249,11 +187,62 @@ class Bulk(Resource):
             )
         except PresenceError as error:
             return error
-        return _matched(rows, answer.decoded, whole=not answer.failures)
+        return _matched(rows, answer, context(request, response))
 
 
-def _verdict(error: PresenceError) -> tuple[int | None, str | None]:
-    return error.status, error.code
+_Checked: TypeAlias = tuple[UpdateItem, dict[str, Any], str | None]
+"""An item, its row on the wire, and the system presence still to be looked up for it."""
+
+
+def _checked(items: Any, source: str) -> list[_Checked]:
+    """Every item, before the first request of any kind.
+
+    Raises:
+        InvalidRequestError: For the first one that is none; `field` names it.
+    """
+    if isinstance(items, str | bytes) or not isinstance(items, Iterable):
+        raise InvalidRequestError(
+            f"items must be an iterable, not {type(items).__name__}", field="items"
+        )
+    checked = []
+    seen: set[tuple[str, str]] = set()
+    for index, item in enumerate(items):
+        name = f"items[{index}]"
+        wire, system_presence = _wire_row(name, item)
+        if not wire.get("sourceId"):
+            wire["source"] = wire.get("source") or source
+        of_source = check_text(f"{name}.source", wire.get("sourceId") or wire["source"])
+        key = (wire["id"], of_source.casefold())
+        if key in seen:
+            raise InvalidRequestError(
+                f"{name} is about a user and source that an earlier item is about", field=name
+            )
+        seen.add(key)
+        checked.append((item, wire, system_presence))
+    return checked
+
+
+def _wire_row(name: str, item: Any) -> tuple[dict[str, Any], str | None]:
+    """An item's row, and its system presence when that has to be looked up."""
+    if isinstance(item, MutableUserPresence):
+        wire = converter.to_dict(item)
+        check_text(f"{name}.id", wire.get("id"))
+        return wire, None
+    if not isinstance(item, tuple) or len(item) != 2:  # noqa: PLR2004  # a pair
+        raise InvalidRequestError(
+            f"{name} must be a MutableUserPresence or a pair of user id and presence",
+            field=name,
+        )
+    user_id, presence = item
+    check_text(f"{name}[0]", user_id)
+    if isinstance(presence, UserPresence):
+        return converter.to_dict(presence) | {"id": user_id}, None
+    if isinstance(presence, PresenceDefinition):
+        presence = presence.id or presence.system_presence
+    text = check_text(f"{name}[1]", presence)
+    if SystemPresenceName(text).is_known:
+        return {"id": user_id}, text
+    return {"id": user_id, "presenceDefinition": {"id": text}}, None
 
 
 def _split_rows(rows: Sequence[_Row]) -> Iterator[Sequence[_Row]]:
@@ -274,44 +263,51 @@ _SELF_URI: Final = re.compile(r"/api/v2/users/([^/]+)/presences", re.ASCII)
 
 
 def _matched(
-    rows: Sequence[_Row], answer: Sequence[UserPresence], *, whole: bool
+    rows: Sequence[_Row], answer: Rows[UserPresence], exchange: dict[str, Any]
 ) -> Sequence[UpdateOutcome]:
     """Answer rows to items: by user id where the answer has them, else by position.
 
     An item that the answer leaves out may or may not be applied: the vendor says nothing
     about partial failure.
     """
-    wanted = {row.user_id for row in rows}
-    found: dict[str, UserPresence] = {}
-    for presence in answer:
+    wanted = Counter(row.user_id for row in rows)
+    found: dict[str, list[UserPresence]] = {}
+    for presence in answer.decoded:
         user_id = _user_of(presence, wanted)
         if user_id is not None:
-            found[user_id] = presence
-    if not found and whole and len(answer) == len(rows):
+            found.setdefault(user_id, []).append(presence)
+    if not found and not answer.failures and len(answer.decoded) == len(rows):
         return [
             UpdateOutcome(row.item, row.user_id, presence)
-            for row, presence in zip(rows, answer, strict=True)
+            for row, presence in zip(rows, answer.decoded, strict=True)
         ]
+    # A user on several sources has as many rows, in the order asked for; with one missing
+    # nobody knows which.
+    matched = {
+        user_id: iter(presences)
+        for user_id, presences in found.items()
+        if len(presences) == wanted[user_id]
+    }
     return [
-        UpdateOutcome(row.item, row.user_id, found[row.user_id])
-        if row.user_id in found
-        else UpdateOutcome(row.item, row.user_id, error=_left_out())
+        UpdateOutcome(row.item, row.user_id, next(matched[row.user_id]))
+        if row.user_id in matched
+        else row.outcome(_left_out(answer.failures, exchange))
         for row in rows
     ]
 
 
-def _user_of(presence: UserPresence, wanted: set[str]) -> str | None:
+def _user_of(presence: UserPresence, wanted: Container[str]) -> str | None:
     """Whose row it is: `id`, or the user in `selfUri` (recorded rows have no id)."""
     if presence.id and presence.id in wanted:
         return presence.id
     match = _SELF_URI.search(presence.self_uri or "")
-    return match[1] if match and match[1] in wanted else None
+    user_id = unquote(match[1]) if match else None
+    return user_id if user_id in wanted else None
 
 
-def _left_out() -> PresenceError:
-    return InvalidRequestError(
-        "the vendor's answer leaves this item out",
-        method=routes.BULK_UPDATE.method,
-        path_template=routes.BULK_UPDATE.template,
-        outcome_unknown=True,
-    )
+def _left_out(failures: tuple[RowFailure, ...], exchange: dict[str, Any]) -> PresenceError:
+    if failures:
+        return DecodeError(
+            "the row about this item could not be understood", failures=failures, **exchange
+        )
+    return InvalidRequestError("the vendor's answer leaves this item out", **exchange)

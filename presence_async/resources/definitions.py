@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from presence_async import converter, routes
+from presence_async import routes
 from presence_async.errors import InvalidRequestError
 from presence_async.models import (
     OrganizationPresenceDefinition,
@@ -16,17 +16,15 @@ from presence_async.models import (
 from presence_async.resources._base import (
     Listing,
     Resource,
-    check_flag,
-    check_ids,
     check_text,
-    decoded,
+    check_texts,
+    flag_query,
+    locale_query,
     write_body,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-    from presence_async.wire import Request
 
 __all__ = ["Definitions"]
 
@@ -64,27 +62,11 @@ class Definitions(Resource):
         Raises:
             InvalidRequestError: An argument that is none of these.
         """
-        query = []
-        if deactivated:
-            query.append(("deactivated", check_flag("deactivated", deactivated)))
-        check_ids("division_ids", division_ids)
-        query += [("divisionId", check_text("division_ids", value)) for value in division_ids]
-        if locale_code is not None:
-            query.append(("localeCode", check_text("locale_code", locale_code)))
-        return self._listing(routes.LIST_DEFINITIONS.request(query=query))
-
-    def _listing(self, request: Request) -> _Listing:
-        async def fetch(_: int) -> OrganizationPresenceDefinitionEntityListing:
-            response = await self._send(request)
-            return decoded(
-                request,
-                response,
-                lambda body: converter.structure_listing(
-                    body, OrganizationPresenceDefinitionEntityListing
-                ),
-            )
-
-        return Listing(fetch)
+        query = flag_query("deactivated", deactivated)
+        query += [("divisionId", id_) for id_ in check_texts("division_ids", division_ids)]
+        query += locale_query(locale_code)
+        request = routes.LIST_DEFINITIONS.request(query=query)
+        return self._listing(lambda _: request, OrganizationPresenceDefinitionEntityListing)
 
     async def get(
         self, definition_id: str, *, locale_code: str | None = None
@@ -165,20 +147,14 @@ class Definitions(Resource):
         )
 
 
-def locale_query(locale_code: str | None) -> list[tuple[str, str]]:
-    """The `localeCode` parameter, when one is given."""
-    if locale_code is None:
-        return []
-    return [("localeCode", check_text("locale_code", locale_code))]
-
-
 def _labels(definition: OrganizationPresenceDefinition) -> set[str]:
     return {label.casefold() for label in (definition.language_labels or {}).values()}
 
 
 def _body(definition: OrganizationPresenceDefinition) -> bytes:
     """The body, with the system presence in this family's spelling ("OnQueue")."""
-    if isinstance(definition, OrganizationPresenceDefinition) and definition.system_presence:
-        name = SystemPresenceName(definition.system_presence)
-        definition = attrs.evolve(definition, system_presence=SystemPresenceName(name.definition))
+    name = getattr(definition, "system_presence", None)
+    if isinstance(name, str) and isinstance(definition, OrganizationPresenceDefinition):
+        spelled = SystemPresenceName(SystemPresenceName(name).definition)
+        definition = attrs.evolve(definition, system_presence=spelled)
     return write_body("definition", definition, OrganizationPresenceDefinition)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import attrs
 
 from presence_async import converter, routes
@@ -13,17 +15,18 @@ from presence_async.models import (
 from presence_async.resources._base import (
     Listing,
     Resource,
-    check_flag,
     check_whole,
     decoded,
+    flag_query,
+    locale_query,
     write_body,
 )
-from presence_async.resources.definitions import locale_query
 
 __all__ = ["LegacyDefinitions"]
 
-# The vendor documents no highest page size; 100 is what it takes elsewhere.
-_LARGEST_PAGE = 500
+# The vendor documents a default of 25 and no highest; 500 is said of the list of users.
+_USUAL_PAGE: Final = 25
+_LARGEST_PAGE: Final = 500
 
 
 class LegacyDefinitions(Resource):
@@ -38,15 +41,15 @@ class LegacyDefinitions(Resource):
     def list(
         self,
         *,
-        page_size: int = 100,
+        page_size: int = _USUAL_PAGE,
         deleted: bool | str = False,
         locale_code: str | None = None,
     ) -> Listing[OrganizationPresence, OrganizationPresenceEntityListing]:
         """List definitions, page by page.
 
         Args:
-            page_size: From 1 to 500. The vendor documents a default of 25 and no highest;
-                it may answer with smaller pages than asked for.
+            page_size: From 1 to 500. 25 is the vendor's default and sure to be taken; it
+                may refuse larger ones, or answer with smaller pages than asked for.
             deleted: True for the deactivated ones only, "all" for all.
             locale_code: Labels of this locale, or "ALL".
 
@@ -57,22 +60,15 @@ class LegacyDefinitions(Resource):
             InvalidRequestError: An argument that is none of these.
         """
         fixed = [("pageSize", str(check_whole("page_size", page_size, 1, _LARGEST_PAGE)))]
-        if deleted:
-            fixed.append(("deleted", check_flag("deleted", deleted)))
+        fixed += flag_query("deleted", deleted)
         fixed += locale_query(locale_code)
-
-        async def fetch(number: int) -> OrganizationPresenceEntityListing:
-            request = routes.LIST_LEGACY_DEFINITIONS.request(
+        return self._listing(
+            lambda number: routes.LIST_LEGACY_DEFINITIONS.request(
                 query=[("pageNumber", str(number)), *fixed]
-            )
-            response = await self._send(request)
-            return decoded(
-                request,
-                response,
-                lambda body: converter.structure_listing(body, OrganizationPresenceEntityListing),
-            )
-
-        return Listing(fetch, paged=True)
+            ),
+            OrganizationPresenceEntityListing,
+            paged=True,
+        )
 
     async def get(
         self, presence_id: str, *, locale_code: str | None = None
@@ -118,7 +114,8 @@ class LegacyDefinitions(Resource):
 
 def _body(definition: OrganizationPresence) -> bytes:
     """The body, with the system presence in this family's spelling ("On Queue")."""
-    if isinstance(definition, OrganizationPresence) and definition.system_presence:
-        name = SystemPresenceName(definition.system_presence)
-        definition = attrs.evolve(definition, system_presence=SystemPresenceName(name.rest))
+    name = getattr(definition, "system_presence", None)
+    if isinstance(name, str) and isinstance(definition, OrganizationPresence):
+        spelled = SystemPresenceName(SystemPresenceName(name).rest)
+        definition = attrs.evolve(definition, system_presence=spelled)
     return write_body("definition", definition, OrganizationPresence)

@@ -7,7 +7,14 @@ read user by user. A chunk that the vendor refuses is split until the id at faul
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Iterable,
+    Iterator,
+    Sequence,
+)
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 import attrs
@@ -21,10 +28,12 @@ from presence_async.errors import (
     RowFailure,
 )
 from presence_async.models import UcUserPresence, UserPresence
-from presence_async.resources._base import Send, check_ids, check_text, decoded
-from presence_async.wire import repeated
+from presence_async.resources._base import Send, check_ids, check_text, context, decoded
+from presence_async.resources._halving import Halving
+from presence_async.wire import path_value, repeated
 
 if TYPE_CHECKING:
+    from presence_async.converter import Rows
     from presence_async.wire import Request
 
 __all__ = ["BULK_READ_LIMIT", "PURECLOUD", "Dedupe", "PresenceOutcome", "PresenceReader"]
@@ -67,36 +76,44 @@ def check_dedupe(dedupe: Any) -> Dedupe:
     return "all" if dedupe == "all" else "window"
 
 
+_Chunk: TypeAlias = Sequence[str | PresenceOutcome]
+"""At most fifty distinct ids; in place of one that is none stands its outcome already."""
+
+
 class _Chunker:
-    """Distinct ids in chunks of fifty; an id that is none becomes a chunk of its own error."""
+    """Distinct ids in chunks of fifty."""
 
     def __init__(self, dedupe: Dedupe) -> None:
         self._seen: OrderedDict[str, None] = OrderedDict()
         self._bound = DEDUPE_WINDOW if dedupe == "window" else None
-        self._chunk: list[str] = []
+        self._chunk: list[str | PresenceOutcome] = []
 
-    def add(self, user_id: str) -> Sequence[str] | PresenceOutcome | None:
-        """A full chunk, the outcome of a bad id, or None."""
+    def add(self, user_id: str) -> _Chunk | None:
+        """A full chunk, or None."""
+        entry: str | PresenceOutcome = user_id
         try:
             check_text("ids", user_id)
         except InvalidRequestError as error:
-            return PresenceOutcome(user_id, error=error)
+            entry = PresenceOutcome(user_id, error=error)
+        else:
+            if self._is_repeated(user_id):
+                return None
+        self._chunk.append(entry)
+        return self.rest() if len(self._chunk) == BULK_READ_LIMIT else None
+
+    def _is_repeated(self, user_id: str) -> bool:
         seen = self._seen
         if user_id in seen:
-            return None
+            return True
         seen[user_id] = None
         if self._bound is not None and len(seen) > self._bound:
             seen.popitem(last=False)
-        self._chunk.append(user_id)
-        return self.rest() if len(self._chunk) == BULK_READ_LIMIT else None
+        return False
 
-    def rest(self) -> Sequence[str]:
+    def rest(self) -> _Chunk:
         """What is left over at the end."""
         chunk, self._chunk = self._chunk, []
         return chunk
-
-
-_Chunk: TypeAlias = Sequence[str] | PresenceOutcome
 
 
 def _chunks(ids: Iterable[str], dedupe: Dedupe) -> Iterator[_Chunk]:
@@ -110,11 +127,15 @@ def _chunks(ids: Iterable[str], dedupe: Dedupe) -> Iterator[_Chunk]:
 
 async def _async_chunks(ids: AsyncIterable[str], dedupe: Dedupe) -> AsyncIterator[_Chunk]:
     chunker = _Chunker(dedupe)
-    async for user_id in ids:
-        if chunk := chunker.add(user_id):
-            yield chunk
-    if rest := chunker.rest():
-        yield rest
+    try:
+        async for user_id in ids:
+            if chunk := chunker.add(user_id):
+                yield chunk
+        if rest := chunker.rest():
+            yield rest
+    finally:
+        if isinstance(ids, AsyncGenerator):
+            await ids.aclose()
 
 
 def chunked(
@@ -136,71 +157,58 @@ class PresenceReader:
 
     def __init__(self, send: Send, source: str) -> None:
         self._send = send
-        self._source = check_text("source", source)
-        self._is_purecloud = source.casefold() == PURECLOUD
-        self._has_bulk = True
+        self._source = check_source(source)
+        self._is_purecloud = is_purecloud(source)
+        # The dedicated bulk read of Genesys Cloud's own source is always there.
+        self._has_bulk = True if self._is_purecloud else None
+        self._halving = Halving(
+            self._attempt,
+            lambda user_id, error: PresenceOutcome(user_id, error=error),
+            not_found=self._not_found,
+        )
 
     async def read(self, chunk: _Chunk) -> Sequence[PresenceOutcome]:
-        """One outcome per id of the chunk, in its order; fails for none of them together."""
-        if isinstance(chunk, PresenceOutcome):
-            return (chunk,)
-        if not self._has_bulk:
-            return await self._one_by_one(chunk)
-        outcome = await self._bulk(chunk)
-        if isinstance(outcome, InvalidRequestError | NotFoundError):
-            return await self._split(chunk, outcome)
-        if isinstance(outcome, PresenceError):
-            return [PresenceOutcome(user_id, error=outcome) for user_id in chunk]
-        return outcome
+        """One outcome per entry of the chunk, in its order; fails for none of them together."""
+        ids = [entry for entry in chunk if isinstance(entry, str)]
+        outcomes = await self._halving.outcomes(ids) if ids else ()
+        if len(ids) == len(chunk):
+            return outcomes
+        left = iter(outcomes)
+        return [next(left) if isinstance(entry, str) else entry for entry in chunk]
 
-    async def _bulk(self, chunk: Sequence[str]) -> Sequence[PresenceOutcome] | PresenceError:
+    async def _attempt(self, ids: Sequence[str]) -> Sequence[PresenceOutcome] | PresenceError:
+        """One bulk request, or single ones where the source has no bulk read."""
+        if self._has_bulk is False:
+            return await self._one_by_one(ids)
+        request = self._bulk_request(ids)
         try:
-            request = self._bulk_request(chunk)
             response = await self._send(request)
             rows = decoded(
                 request, response, lambda body: converter.structure_rows(body, UcUserPresence)
             )
+        except NotFoundError as error:
+            if len(ids) > 1:
+                return error
+            # Alone it is this user, or else the bulk read that is not there.
+            return [PresenceOutcome(ids[0]) if self._has_bulk else await self._single(ids[0])]
         except PresenceError as error:
             return error
-        return _match(chunk, rows.decoded, rows.failures)
+        self._has_bulk = True
+        return _matched(ids, rows, context(request, response))
 
-    def _bulk_request(self, chunk: Sequence[str]) -> Request:
+    def _bulk_request(self, ids: Sequence[str]) -> Request:
         if self._is_purecloud:
             request = routes.BULK_GET_PURECLOUD.request()
         else:
             request = routes.BULK_GET.request(self._source)
-        request.target += repeated("id", chunk)
+        request.target += repeated("id", ids)
         return request
 
-    async def _split(
-        self, chunk: Sequence[str], refusal: InvalidRequestError | NotFoundError
-    ) -> Sequence[PresenceOutcome]:
-        """Find who is at fault in a refused chunk, by halves.
-
-        When both halves are refused as well, it is no single id: a 404 then means that
-        there is nothing to read in bulk, anything else that the request itself is wrong.
-        """
-        if len(chunk) == 1:
-            return (_alone(chunk[0], refusal),)
-        middle = len(chunk) // 2
-        halves = chunk[:middle], chunk[middle:]
-        left, right = await self._bulk(halves[0]), await self._bulk(halves[1])
-        if isinstance(left, PresenceError) and isinstance(right, PresenceError):
-            if isinstance(left, NotFoundError) and isinstance(right, NotFoundError):
-                # The dedicated bulk read of Genesys Cloud's own source is always there.
-                self._has_bulk = self._is_purecloud
-                return await self._one_by_one(chunk)
-            if (left.status, left.code) == (right.status, right.code):
-                return [PresenceOutcome(user_id, error=refusal) for user_id in chunk]
-        outcomes: list[PresenceOutcome] = []
-        for half, outcome in zip(halves, (left, right), strict=True):
-            if isinstance(outcome, InvalidRequestError | NotFoundError):
-                outcomes += await self._split(half, outcome)
-            elif isinstance(outcome, PresenceError):
-                outcomes += [PresenceOutcome(user_id, error=outcome) for user_id in half]
-            else:
-                outcomes += outcome
-        return outcomes
+    async def _not_found(self, ids: Sequence[str]) -> Sequence[PresenceOutcome]:
+        """Both halves of `ids` are 404: they hold unknown users, or there is no bulk read."""
+        if self._has_bulk is None:
+            self._has_bulk = False
+        return await self._one_by_one(ids)
 
     async def _one_by_one(self, chunk: Sequence[str]) -> Sequence[PresenceOutcome]:
         return [await self._single(user_id) for user_id in chunk]
@@ -219,47 +227,56 @@ class PresenceReader:
         return PresenceOutcome(user_id, presence=_as_bulk_row(user_id, presence))
 
 
+def is_purecloud(source: str) -> bool:
+    """Whether it is Genesys Cloud's own source, which has paths of its own."""
+    return source.casefold() == PURECLOUD
+
+
+def check_source(source: Any) -> str:
+    """A source name that can stand in a path."""
+    path_value("source", check_text("source", source))
+    return str(source)
+
+
 def presence_request(user_id: str, source: str) -> Request:
     """The single read of one user on one source."""
-    if check_text("source", source).casefold() == PURECLOUD:
+    if is_purecloud(check_source(source)):
         return routes.GET_PURECLOUD_PRESENCE.request(user_id)
     return routes.GET_PRESENCE.request(user_id, source)
 
 
-def _alone(user_id: str, refusal: InvalidRequestError | NotFoundError) -> PresenceOutcome:
-    """The outcome of an id that is refused by itself: unknown to the vendor, or bad."""
-    if isinstance(refusal, NotFoundError):
-        return PresenceOutcome(user_id)
-    return PresenceOutcome(user_id, error=refusal)
-
-
-def _match(
-    chunk: Sequence[str], rows: Sequence[UcUserPresence], failures: Sequence[RowFailure]
+def _matched(
+    ids: Sequence[str], rows: Rows[UcUserPresence], exchange: dict[str, Any]
 ) -> Sequence[PresenceOutcome]:
-    """Rows by user id; their order is not to be relied on."""
-    found = {row.user_id: row for row in rows}
-    if not failures:
-        return [PresenceOutcome(user_id, found.get(user_id)) for user_id in chunk]
-    errors = {failure.row_id: _row_error(failure) for failure in failures}
-    # A bad row that names no user may be anybody's who is not accounted for.
-    stray = errors.get(None)
+    """Rows by user id; their order is not to be relied on.
+
+    A row that cannot be understood, or names none of these users, may be anybody's who is
+    not accounted for: such a user is not known to be missing.
+    """
+    wanted = set(ids)
+    found = {row.user_id: row for row in rows.decoded}
+    if not rows.failures and found.keys() <= wanted:
+        return [PresenceOutcome(user_id, found.get(user_id)) for user_id in ids]
+    errors = {failure.row_id: _row_error(failure, exchange) for failure in rows.failures}
+    stray = next((error for id_, error in errors.items() if id_ not in wanted), None)
+    if stray is None and not found.keys() <= wanted:
+        stray = DecodeError("a row of the bulk read names none of the users asked for", **exchange)
     outcomes = []
-    for user_id in chunk:
+    for user_id in ids:
         presence = found.get(user_id)
         error = None if presence is not None else errors.get(user_id, stray)
         outcomes.append(PresenceOutcome(user_id, presence, error))
     return outcomes
 
 
-def _row_error(failure: RowFailure) -> DecodeError:
+def _row_error(failure: RowFailure, exchange: dict[str, Any]) -> DecodeError:
     return DecodeError(
         f"row {failure.row} of the bulk read could not be understood: "
         f"{failure.field or 'the row'} {failure.reason}",
         row=failure.row,
         field=failure.field,
         failures=(failure,),
-        method=routes.BULK_GET.method,
-        path_template=routes.BULK_GET.template,
+        **exchange,
     )
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from presence_async import converter, routes
+from presence_async import routes
 from presence_async.models import Source, SourceEntityListing
-from presence_async.resources._base import Listing, Resource, check_flag, decoded, write_body
+from presence_async.resources._base import Listing, Resource, flag_query, write_body
 
 __all__ = ["Sources"]
 
@@ -30,18 +30,8 @@ class Sources(Resource):
         Raises:
             InvalidRequestError: `deactivated` is no such flag.
         """
-        query = [("deactivated", check_flag("deactivated", deactivated))] if deactivated else None
-        request = routes.LIST_SOURCES.request(query=query)
-
-        async def fetch(_: int) -> SourceEntityListing:
-            response = await self._send(request)
-            return decoded(
-                request,
-                response,
-                lambda body: converter.structure_listing(body, SourceEntityListing),
-            )
-
-        return Listing(fetch)
+        request = routes.LIST_SOURCES.request(query=flag_query("deactivated", deactivated))
+        return self._listing(lambda _: request, SourceEntityListing)
 
     async def get(self, source_id: str) -> Source:
         """Get one source, deactivated ones included. Permission `presence:source:view`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
@@ -52,7 +52,7 @@ class SystemPresences(Resource):
             )
             return SystemPresencesPage(entities=tuple(rows.decoded), failures=rows.failures)
 
-        return Listing(fetch)
+        return Listing(fetch, request.route)
 
     async def definition_id(self, system_presence: str) -> str:
         """The id of the built-in definition of a system presence.
@@ -78,26 +78,14 @@ class SystemPresences(Resource):
 
     async def _look_up(self) -> dict[SystemPresenceName, str]:
         """Built-in definitions by system presence: `type` System, or legacy `primary` true."""
+        found: dict[Any, Any] = {}
+        # By pages: a bad row of another definition is no reason to fail.
         try:
-            found = {
-                definition.system_presence: definition.id
-                async for definition in Definitions(self._send).list()
-                if definition.type == "System"
-            }
+            async for page in Definitions(self._send).list().pages():
+                found |= {d.system_presence: d.id for d in page.entities if d.type == "System"}
         except PermissionDeniedError:
             found = {}
         if not found:
-            found = {
-                definition.system_presence: definition.id
-                async for definition in LegacyDefinitions(self._send).list()
-                if definition.primary
-            }
+            async for older in LegacyDefinitions(self._send).list().pages():
+                found |= {d.system_presence: d.id for d in older.entities if d.primary}
         return {name: id_ for name, id_ in found.items() if name and id_}
-
-
-async def resolve_definition_id(presences: SystemPresences, presence: str) -> str:
-    """A definition id, given as it is or as the name of a system presence."""
-    text = check_text("presence", presence)
-    if SystemPresenceName(text).is_known:
-        return await presences.definition_id(text)
-    return text

@@ -21,7 +21,9 @@ from presence_async.resources.reading import (
     PresenceOutcome,
     PresenceReader,
     check_dedupe,
+    check_source,
     chunked,
+    is_purecloud,
     presence_request,
 )
 
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Callable, Iterable
 
     from presence_async.resources.system_presences import SystemPresences
+    from presence_async.wire import Request
 
 __all__ = ["UserPresences"]
 
@@ -155,13 +158,15 @@ class UserPresences(Resource):
             source_id: Id of a registered source, name of an ad hoc one, or a whole body.
             registered: Which of the two `source_id` is.
         """
-        if isinstance(source_id, UserPrimarySource):
-            body = source_id
-        else:
-            body = UserPrimarySource(
-                source_id=check_text("source_id", source_id), registered=registered
-            )
-        request = routes.SET_PRIMARY_SOURCE.request(user_id, body=converter.to_json(body))
+        if given(registered) and not isinstance(registered, bool):
+            raise InvalidRequestError("registered must be a bool", field="registered")
+        if not isinstance(source_id, UserPrimarySource):
+            id_ = check_text("source_id", source_id)
+            source_id = UserPrimarySource(source_id=id_, registered=registered)
+        elif given(registered):
+            raise InvalidRequestError("give a body or registered, not both", field="registered")
+        body = converter.to_json(source_id)
+        request = routes.SET_PRIMARY_SOURCE.request(user_id, body=body)
         return await self._one(request, UserPrimarySource)
 
     def get_many(
@@ -207,8 +212,8 @@ class UserPresences(Resource):
         )
 
 
-def _update_request(user_id: str, source: str) -> Any:
-    if check_text("source", source).casefold() == PURECLOUD:
+def _update_request(user_id: str, source: str) -> Request:
+    if is_purecloud(check_source(source)):
         return routes.UPDATE_PURECLOUD_PRESENCE.request(user_id)
     return routes.UPDATE_PRESENCE.request(user_id, source)
 
@@ -236,5 +241,7 @@ def _changes(
     if given(message):
         if message is not None and not isinstance(message, str):
             raise InvalidRequestError("message must be a str or None", field="message")
+        if message:
+            check_text("message", message)
         changes["message"] = message
     return changes

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from presence_async import converter, routes
+from presence_async import routes
 from presence_async.errors import InvalidRequestError
 from presence_async.models import User, UserEntityListing
 from presence_async.resources._base import (
     Listing,
     Resource,
-    check_ids,
     check_text,
+    check_texts,
     check_whole,
-    decoded,
 )
 
 if TYPE_CHECKING:
@@ -74,8 +73,7 @@ class Users(Resource):
             ("pageSize", str(check_whole("page_size", page_size, 1, largest))),
             ("state", state),
         ]
-        check_ids("ids", ids)
-        fixed += [("id", check_text("ids", user_id)) for user_id in ids]
+        fixed += [("id", user_id) for user_id in check_texts("ids", ids)]
         if sort_order is not None:
             if sort_order not in _ORDERS:
                 raise InvalidRequestError(
@@ -84,16 +82,11 @@ class Users(Resource):
             fixed.append(("sortOrder", sort_order))
         fixed += extra
 
-        async def fetch(number: int) -> UserEntityListing:
-            request = routes.LIST_USERS.request(query=[("pageNumber", str(number)), *fixed])
-            response = await self._send(request)
-            return decoded(
-                request,
-                response,
-                lambda body: converter.structure_listing(body, UserEntityListing),
-            )
-
-        return Listing(fetch, paged=True)
+        return self._listing(
+            lambda number: routes.LIST_USERS.request(query=[("pageNumber", str(number)), *fixed]),
+            UserEntityListing,
+            paged=True,
+        )
 
     async def me(
         self, *, expand: Iterable[str] = (), integration_presence_source: str | None = None
@@ -115,8 +108,7 @@ class Users(Resource):
 def _expansion(
     expand: Iterable[str], integration_presence_source: str | None
 ) -> list[tuple[str, str]]:
-    check_ids("expand", expand)
-    names = [check_text("expand", name) for name in expand]
+    names = check_texts("expand", expand)
     query = [("expand", name) for name in names]
     if integration_presence_source is not None:
         if not {"presence", "integrationPresence"} & set(names):

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import lru_cache
 
 
+# Presences nobody has written share one date, so most dates are asked for again.
+@lru_cache(maxsize=4096)
 def wire_date(epoch_seconds: float) -> str:
     """Return e.g. `2022-03-07T08:15:03.625Z` for seconds since 1970."""
     text = datetime.fromtimestamp(epoch_seconds, UTC).isoformat(timespec="milliseconds")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
-from urllib.parse import quote
 
 import attrs
 
@@ -281,5 +280,5 @@ def reference_json(record: Definition) -> dict[str, Any]:
     return {
         "id": record.id,
         "systemPresence": spaced(record.system_presence),
-        "selfUri": f"/api/v2/presencedefinitions/{quote(record.id, safe='')}",
+        "selfUri": f"/api/v2/presencedefinitions/{record.id}",
     }

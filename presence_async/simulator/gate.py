@@ -17,7 +17,7 @@ from aiohttp import web
 
 from presence_async.simulator.errors import ApiError
 from presence_async.simulator.exchange import MAX_BODY_BYTES, Answer, Exchange
-from presence_async.simulator.identity import uuid_for
+from presence_async.simulator.identity import Numbering, uuid_for
 from presence_async.simulator.recorder import RecordedRequest
 from presence_async.simulator.wreckage import cut_off, gzip_bomb
 
@@ -126,9 +126,8 @@ class Gate:
         self._service = service
         self._recorder = recorder
         self._faults = faults
-        self._seed = seed
+        self._correlation_ids = Numbering(seed, "login" if login else "api")
         self._login = login
-        self._seen = 0
         self._running: set[asyncio.Task[Any]] = set()
         self._stalled: dict[Any, asyncio.Future[None]] = {}
 
@@ -157,10 +156,9 @@ class Gate:
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         body, too_large = await _read(request)
-        self._seen += 1
         path, _, query = request.raw_path.partition("?")
         headers = request.headers
-        correlation_id = uuid_for(self._seed, "login" if self._login else "api", self._seen)
+        correlation_id = self._correlation_ids.next()
         exchange = Exchange(request.method, path, query, headers, body, too_large, correlation_id)
         match = self._service.match(request.method, path)
         record = RecordedRequest(

@@ -16,6 +16,19 @@ def uuid_for(seed: int, kind: str, number: int) -> str:
     return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-a{text[17:20]}-{text[20:32]}"
 
 
+class Numbering:
+    """UUIDs of a kind that differ in their last part only: cheap enough for every answer."""
+
+    def __init__(self, seed: int, kind: str) -> None:
+        self._start = uuid_for(seed, kind, 0)[:24]
+        self._number = 0
+
+    def next(self) -> str:
+        """Return the next UUID."""
+        self._number += 1
+        return f"{self._start}{self._number:012x}"
+
+
 def secret_for(seed: int, kind: str, number: int) -> str:
     """Return an opaque 43-character string fit for a header and a form field."""
     return base64.urlsafe_b64encode(_digest(seed, kind, number)).rstrip(b"=").decode()

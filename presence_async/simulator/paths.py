@@ -7,18 +7,24 @@ parameter beside it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
-from urllib.parse import unquote_to_bytes
+from typing import Any, Generic, TypeVar
+from urllib.parse import quote, unquote_to_bytes
 
 import attrs
 
 from presence_async.simulator.errors import bad_request
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 _HEX = frozenset("0123456789abcdefABCDEF")
+METHODS = ("DELETE", "GET", "PATCH", "POST", "PUT")
 T = TypeVar("T")
+
+
+def encode(text: str) -> str:
+    """Return the form of one path segment on the wire; nothing in it separates segments."""
+    # The usual UUIDs need no encoding, and asking costs less than encoding them.
+    if text.isascii() and text.replace("-", "").isalnum():
+        return text
+    return quote(text, safe="")
 
 
 def decode(raw: str) -> str:
@@ -74,27 +80,26 @@ class PathTable(Generic[T]):
 
     def match(self, method: str, raw_path: str) -> Match[T] | None:
         """Return the most literal route for a method and raw path, or None."""
-        for node, values in _walk(self._root, raw_path.split("/"), 1, ()):
-            route = node.routes.get(method)
-            if route is not None:
-                return Match(route, values)
-        return None
+        return _first(self._root, method, raw_path.split("/"), 1, ())
 
     def methods(self, raw_path: str) -> list[str]:
         """Return the methods some route knows for a raw path."""
-        nodes = _walk(self._root, raw_path.split("/"), 1, ())
-        return sorted({method for node, _ in nodes for method in node.routes})
+        segments = raw_path.split("/")
+        return [method for method in METHODS if _first(self._root, method, segments, 1, ())]
 
 
-def _walk(
-    node: _Node, segments: list[str], index: int, values: tuple[str, ...]
-) -> Iterator[tuple[_Node, tuple[str, ...]]]:
+def _first(
+    node: _Node, method: str, segments: list[str], index: int, values: tuple[str, ...]
+) -> Match[Any] | None:
     if index == len(segments):
-        yield node, values
-        return
+        route = node.routes.get(method)
+        return None if route is None else Match(route, values)
     segment = segments[index]
     literal = node.literals.get(segment)
     if literal is not None:
-        yield from _walk(literal, segments, index + 1, values)
+        match = _first(literal, method, segments, index + 1, values)
+        if match is not None:
+            return match
     if node.parameter is not None and segment:
-        yield from _walk(node.parameter, segments, index + 1, (*values, segment))
+        return _first(node.parameter, method, segments, index + 1, (*values, segment))
+    return None

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
-from urllib.parse import quote
 
 import attrs
 
 from presence_async.simulator.errors import not_found
 from presence_async.simulator.identity import uuid_for
+from presence_async.simulator.paths import encode
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -95,5 +95,5 @@ def user_json(user: User, division: Mapping[str, Any]) -> dict[str, Any]:
         "username": user.email,
         "state": user.state,
         "version": user.version,
-        "selfUri": f"/api/v2/users/{quote(user.id, safe='')}",
+        "selfUri": f"/api/v2/users/{encode(user.id)}",
     }

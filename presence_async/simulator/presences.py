@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import quote
 
 import attrs
 
 from presence_async.simulator.dates import wire_date
 from presence_async.simulator.definitions import Definition, reference_json
+from presence_async.simulator.paths import encode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -84,5 +84,5 @@ def presence_json(user_id: str, presence: Presence, definition: Definition) -> d
     shape["presenceDefinition"] = reference_json(definition)
     shape["message"] = presence.message
     shape["modifiedDate"] = wire_date(presence.modified)
-    shape["selfUri"] = f"/api/v2/users/{quote(user_id, safe='')}/presences"
+    shape["selfUri"] = f"/api/v2/users/{encode(user_id)}/presences"
     return shape

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
-from urllib.parse import quote
 
 import attrs
 
 from presence_async.simulator.errors import bad_request, invalid_value, not_found
 from presence_async.simulator.identity import uuid_for
+from presence_async.simulator.paths import encode
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -137,7 +137,7 @@ def primary_source_json(user_id: str, primary: PrimarySource) -> dict[str, Any]:
     return {
         "sourceId": primary.source_id,
         "registered": primary.registered,
-        "selfUri": f"/api/v2/presence/users/{quote(user_id, safe='')}/primarysource",
+        "selfUri": f"/api/v2/presence/users/{encode(user_id)}/primarysource",
     }
 
 

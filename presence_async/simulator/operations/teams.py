@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from urllib.parse import quote
-
 from presence_async.simulator.exchange import Answer, Call, json_answer
+from presence_async.simulator.paths import encode
 from presence_async.simulator.permissions import INTEGRATION_VIEW, TEAMS_VIEW, needs_all
 from presence_async.simulator.routes import Route
 
@@ -17,7 +16,7 @@ def _get(call: Call) -> Answer:
             "id": user_id,
             "presences": call.organization.presences_json(user_id),
             "outOfOffices": [],
-            "selfUri": f"/api/v2/users/{quote(user_id, safe='')}/presences/microsoftteams",
+            "selfUri": f"/api/v2/users/{encode(user_id)}/presences/microsoftteams",
         }
     )
 

@@ -3,12 +3,13 @@
 import pytest
 
 from presence_async.simulator import Switches
+from tests.unit.simulator.lab import OpenLab
 
 SYSTEM = "/api/v2/systempresences"
 SOURCES = "/api/v2/presence/sources"
 
 
-async def test_tokens_are_required(open_lab):
+async def test_tokens_are_required(open_lab: OpenLab):
     """Without a good token everything is a 401, unknown paths included."""
     lab = await open_lab()
     for target in (SYSTEM, "/nope"):
@@ -18,7 +19,7 @@ async def test_tokens_are_required(open_lab):
     assert (reply.status, reply.code) == (401, "bad.credentials")
 
 
-async def test_unknown_paths_and_methods(open_lab):
+async def test_unknown_paths_and_methods(open_lab: OpenLab):
     """Both have an error body, and a 405 names the methods there are."""
     lab = await open_lab()
     reply = await lab.call("GET", "/api/v2/nope")
@@ -30,7 +31,7 @@ async def test_unknown_paths_and_methods(open_lab):
 
 
 @pytest.mark.parametrize("content_type", ["text/plain", "", "application/x-www-form-urlencoded"])
-async def test_bodies_must_be_declared_as_json(open_lab, content_type):
+async def test_bodies_must_be_declared_as_json(open_lab: OpenLab, content_type: str):
     """Another content type is a 415, whatever the body."""
     lab = await open_lab()
     headers = {"Content-Type": content_type}
@@ -38,7 +39,7 @@ async def test_bodies_must_be_declared_as_json(open_lab, content_type):
     assert (reply.status, reply.code) == (415, "unsupported.media.type")
 
 
-async def test_json_with_parameters(open_lab):
+async def test_json_with_parameters(open_lab: OpenLab):
     """Parameters and case of the content type do not matter."""
     lab = await open_lab()
     headers = {"Content-Type": "Application/JSON; charset=utf-8"}
@@ -46,7 +47,7 @@ async def test_json_with_parameters(open_lab):
     assert reply.status == 200
 
 
-async def test_malformed_path_values(open_lab):
+async def test_malformed_path_values(open_lab: OpenLab):
     """An id that cannot be decoded is a 400."""
     lab = await open_lab()
     reply = await lab.call("GET", "/api/v2/users/%zz/presences/purecloud")
@@ -54,7 +55,7 @@ async def test_malformed_path_values(open_lab):
 
 
 @pytest.mark.parametrize("window", ["rolling", "fixed"])
-async def test_requests_per_minute(open_lab, window):
+async def test_requests_per_minute(open_lab: OpenLab, window: str):
     """One token has its limit, refused requests do not count, and the wait is honest."""
     lab = await open_lab(rate_limit=3, rate_window=window)
     other = lab.sim.issue_token()
@@ -74,7 +75,7 @@ async def test_requests_per_minute(open_lab, window):
     assert (await lab.call("GET", SYSTEM)).status == 200
 
 
-async def test_limits_of_users(open_lab):
+async def test_limits_of_users(open_lab: OpenLab):
     """Tokens of one user share the limit of client and user."""
     lab = await open_lab(rate_limit=3, switches=Switches(org_app_user_rate_limit=4))
     first, second = (lab.sim.issue_token(user_id=lab.user) for _ in range(2))
@@ -84,14 +85,14 @@ async def test_limits_of_users(open_lab):
     assert reply.json["limit"]["key"] == "org.app.user.rate.per.minute"
 
 
-async def test_limits_off(open_lab):
+async def test_limits_off(open_lab: OpenLab):
     """Without a rate limit nothing is counted, not even per user."""
     lab = await open_lab(rate_limit=None, switches=Switches(org_app_user_rate_limit=0))
     token = lab.sim.issue_token(user_id=lab.user)
     assert (await lab.call("GET", SYSTEM, token=token)).status == 200
 
 
-async def test_prefix(open_lab):
+async def test_prefix(open_lab: OpenLab):
     """Behind a gateway prefix only prefixed addresses exist; links stay as they are."""
     lab = await open_lab(path_prefix="/gate/api/")
     assert lab.sim.base_url.endswith("/gate/api")

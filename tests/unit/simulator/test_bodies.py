@@ -1,5 +1,8 @@
 """Typed reading of JSON bodies."""
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
 from presence_async.simulator.bodies import Fields, parse_json
@@ -7,12 +10,12 @@ from presence_async.simulator.errors import ApiError
 from presence_async.simulator.switches import Switches
 
 
-def fields(value, **switches):
+def fields(value: Any, **switches: Any):
     """Return the fields of a value under some switches."""
     return Fields(value, Switches(**switches))
 
 
-def refused(attempt):
+def refused(attempt: Callable[[], object]):
     """Return the code of the refusal."""
     with pytest.raises(ApiError) as caught:
         attempt()
@@ -21,7 +24,7 @@ def refused(attempt):
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b'"\xff"', b'"\\ud800"', b"[" * 5000, b"NaN"])
-def test_what_is_not_json_is_400(body):
+def test_what_is_not_json_is_400(body: bytes):
     """Broken syntax, encoding and nesting are all the same 400."""
     assert refused(lambda: parse_json(body)) == "bad.request"
 

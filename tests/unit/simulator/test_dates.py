@@ -20,6 +20,6 @@ def test_dates_have_milliseconds_and_z():
         ("yesterday", False),
     ],
 )
-def test_only_iso_dates_are_dates(text, good):
+def test_only_iso_dates_are_dates(text: str, *, good: bool):
     """Milliseconds are optional, the time of day is not."""
     assert is_date(text) is good

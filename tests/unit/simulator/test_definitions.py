@@ -1,5 +1,8 @@
 """Presence definitions: the store and its two projections."""
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
 from presence_async.simulator.definitions import (
@@ -20,17 +23,17 @@ from presence_async.simulator.switches import Switches
 NOW = [0.0]
 
 
-def store(**switches):
+def store(**switches: Any):
     """Return a store under some switches."""
     return Definitions(0, Switches(**switches), lambda: NOW[0])
 
 
-def draft(**values):
+def draft(**values: Any):
     """Return a draft with a label."""
     return DefinitionDraft(**{"labels": {"en_US": "Lunch"}, **values})
 
 
-def refused(attempt):
+def refused(attempt: Callable[[], object]):
     """Return the status of the refusal."""
     with pytest.raises(ApiError) as caught:
         attempt()

@@ -9,7 +9,7 @@ from presence_async.simulator.faults import BAD_GATEWAY, Fault, FaultPlan
 from presence_async.simulator.recorder import RecordedRequest
 
 
-def request(method="GET", template="/a"):
+def request(method: str = "GET", template: str | None = "/a"):
     """Return a request."""
     return RecordedRequest(
         method=method,
@@ -22,7 +22,7 @@ def request(method="GET", template="/a"):
     )
 
 
-def plan(*faults):
+def plan(*faults: Fault):
     """Return a plan that knows two routes."""
     plan = FaultPlan(0, ["GET /a", "PUT /a"])
     plan.add(*faults)

@@ -8,16 +8,18 @@ import orjson
 import pytest
 
 from presence_async.simulator import Fault
+from presence_async.simulator.recorder import RecordedRequest
+from tests.unit.simulator.lab import Lab, OpenLab
 
 SYSTEM = "/api/v2/systempresences"
 
 
-def presence_path(user):
+def presence_path(user: str):
     """Return the purecloud path of a user."""
     return f"/api/v2/users/{user}/presences/purecloud"
 
 
-async def raw(lab, data, count=-1):
+async def raw(lab: Lab, data: bytes, count: int = -1):
     """Send bytes and return the bytes that come back."""
     host, port = lab.sim.base_url.removeprefix("http://").split(":")
     reader, writer = await asyncio.open_connection(host, int(port))
@@ -29,12 +31,12 @@ async def raw(lab, data, count=-1):
     return answer
 
 
-async def patch(lab, message):
+async def patch(lab: Lab, message: str):
     """Change a message; POST and PATCH are not repeated by aiohttp behind our back."""
     return await lab.call("PATCH", presence_path(lab.user), json={"message": message})
 
 
-async def test_every_answer_has_the_vendor_headers(open_lab):
+async def test_every_answer_has_the_vendor_headers(open_lab: OpenLab):
     """Correlation id and cache headers are on good and bad answers, rate headers on none."""
     lab = await open_lab()
     for target in (SYSTEM, "/nope"):
@@ -46,7 +48,7 @@ async def test_every_answer_has_the_vendor_headers(open_lab):
         assert not [name for name in reply.headers if "ratelimit" in name.lower()]
 
 
-async def test_requests_are_recorded_raw(open_lab):
+async def test_requests_are_recorded_raw(open_lab: OpenLab):
     """The target is as sent, credentials are masked, the token has a label."""
     lab = await open_lab()
     reply = await lab.call("GET", f"{SYSTEM}?x=%2C&y=a+b", headers={"X-Mine": "1"})
@@ -66,7 +68,7 @@ async def test_requests_are_recorded_raw(open_lab):
     assert "Authorization" not in record.headers
 
 
-async def test_scripted_status(open_lab):
+async def test_scripted_status(open_lab: OpenLab):
     """A scripted status replaces the answer and changes nothing."""
     lab = await open_lab()
     lab.sim.faults.add(Fault(status=503, retry_after=3))
@@ -79,7 +81,7 @@ async def test_scripted_status(open_lab):
     assert (await patch(lab, "y")).status == 200
 
 
-async def test_scripted_status_after_effect(open_lab):
+async def test_scripted_status_after_effect(open_lab: OpenLab):
     """With after_effect the change is made before the failure is answered."""
     lab = await open_lab()
     lab.sim.faults.add(Fault(status=504, after_effect=True))
@@ -88,7 +90,7 @@ async def test_scripted_status_after_effect(open_lab):
 
 
 @pytest.mark.parametrize(("drop", "message"), [("before", ""), ("after", "x")])
-async def test_drops_reset_the_connection(open_lab, drop, message):
+async def test_drops_reset_the_connection(open_lab: OpenLab, drop: str, message: str):
     """The connection is reset before or after the change, and no status is recorded."""
     lab = await open_lab()
     lab.sim.faults.add(Fault(drop=drop))
@@ -99,7 +101,7 @@ async def test_drops_reset_the_connection(open_lab, drop, message):
     assert lab.sim.requests[-1].status is None
 
 
-async def test_drop_in_the_body(open_lab):
+async def test_drop_in_the_body(open_lab: OpenLab):
     """The answer breaks off in its body after the change was made."""
     lab = await open_lab()
     lab.sim.faults.add(Fault(drop="mid_body"))
@@ -108,7 +110,7 @@ async def test_drop_in_the_body(open_lab):
     assert lab.sim.organization.presence(lab.user).message == "x"
 
 
-async def test_delay(open_lab):
+async def test_delay(open_lab: OpenLab):
     """A fault with nothing but a delay only delays."""
     lab = await open_lab()
     lab.sim.faults.add(Fault(delay=7.5))
@@ -118,7 +120,7 @@ async def test_delay(open_lab):
     assert lab.sim.requests[-1].fault is not None
 
 
-async def test_stall_ends_with_the_client(open_lab):
+async def test_stall_ends_with_the_client(open_lab: OpenLab):
     """A stalled request never answers, and ends when its client gives up."""
     lab = await open_lab()
     lab.sim.faults.add(Fault(stall=True))
@@ -140,7 +142,7 @@ async def test_stall_ends_with_the_client(open_lab):
         Fault(delay=5),
     ],
 )
-async def test_clients_that_leave_during_a_delay(open_lab, fault):
+async def test_clients_that_leave_during_a_delay(open_lab: OpenLab, fault: Fault):
     """A client that is gone when the fault strikes disturbs nobody."""
     lab = await open_lab()
     lab.sim.faults.add(fault)
@@ -153,7 +155,7 @@ async def test_clients_that_leave_during_a_delay(open_lab, fault):
     assert lab.sim.organization.presence(lab.user).message == expected
 
 
-async def test_raw_answers(open_lab):
+async def test_raw_answers(open_lab: OpenLab):
     """Raw bytes go to the socket as they are, then it is closed, or stalls."""
     lab = await open_lab()
     request = f"GET {SYSTEM} HTTP/1.1\r\nHost: x\r\n\r\n".encode()
@@ -163,7 +165,7 @@ async def test_raw_answers(open_lab):
     assert await raw(lab, request, 17) == b"HTTP/1.1 200 OK\r\n"
 
 
-async def test_gzip_bomb(open_lab):
+async def test_gzip_bomb(open_lab: OpenLab):
     """A small answer grows to the size asked for."""
     lab = await open_lab()
     lab.sim.faults.add(Fault(gzip_bomb=2_500_000))
@@ -171,7 +173,7 @@ async def test_gzip_bomb(open_lab):
     assert len(reply.body) == 2_500_000
 
 
-async def test_login_faults(open_lab):
+async def test_login_faults(open_lab: OpenLab):
     """Faults strike the login server too, in its own words."""
     lab = await open_lab()
     lab.sim.faults.add(Fault(route="POST /oauth/token", status=400, code="invalid_request"))
@@ -179,7 +181,7 @@ async def test_login_faults(open_lab):
     assert (reply.status, reply.json["error"]) == (400, "invalid_request")
 
 
-async def test_large_bodies(open_lab):
+async def test_large_bodies(open_lab: OpenLab):
     """512,000 bytes are read, one more is a 413, chunked or not."""
     lab = await open_lab()
     target = presence_path(lab.user)
@@ -209,7 +211,7 @@ async def test_large_bodies(open_lab):
         b"Content-Encoding: gzip\r\nContent-Length: 4\r\n\r\nabcd",
     ],
 )
-async def test_what_is_not_http_is_400(open_lab, data):
+async def test_what_is_not_http_is_400(open_lab: OpenLab, data: bytes):
     """Malformed requests get the usual error body."""
     lab = await open_lab()
     answer = await raw(lab, data)
@@ -218,7 +220,9 @@ async def test_what_is_not_http_is_400(open_lab, data):
     assert orjson.loads(body)["code"] == "bad.request"
 
 
-async def test_clients_that_leave_during_the_body(open_lab, caplog):
+async def test_clients_that_leave_during_the_body(
+    open_lab: OpenLab, caplog: pytest.LogCaptureFixture
+):
     """A request whose body never comes is no request and no error."""
     lab = await open_lab()
     host, port = lab.sim.base_url.removeprefix("http://").split(":")
@@ -232,11 +236,11 @@ async def test_clients_that_leave_during_the_body(open_lab, caplog):
     assert caplog.records == []
 
 
-async def test_own_failures_are_logged(open_lab, caplog):
+async def test_own_failures_are_logged(open_lab: OpenLab, caplog: pytest.LogCaptureFixture):
     """A failure of the simulator itself is a logged 500 with an error body."""
     lab = await open_lab()
 
-    def fails(request):
+    def fails(request: RecordedRequest):
         raise RuntimeError("broken on purpose")
 
     lab.sim.faults.add(Fault(route=fails))

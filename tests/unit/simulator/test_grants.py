@@ -1,22 +1,25 @@
 """Every grant over the wire, good and bad."""
 
+from typing import Any
+
 import pytest
 
 from presence_async.simulator import Switches
 from presence_async.simulator.grants import SAML2_BEARER
 from presence_async.simulator.oauth import s256
+from tests.unit.simulator.lab import OpenLab
 
 VERIFIER = "v" * 43
 REDIRECT = "https://app.test/back"
 SYSTEM = "/api/v2/systempresences"
 
 
-def code_form(code, **more):
+def code_form(code: str, **more: Any):
     """Return the form of an authorization code grant."""
     return {"grant_type": "authorization_code", "code": code, "redirect_uri": REDIRECT, **more}
 
 
-async def test_client_credentials(open_lab):
+async def test_client_credentials(open_lab: OpenLab):
     """The grant answers a token that works, without refresh token and without a user."""
     lab = await open_lab(token_lifetime=300)
     reply = await lab.login({"grant_type": "client_credentials"})
@@ -39,7 +42,7 @@ async def test_client_credentials(open_lab):
         (("", ""), "authentication failed"),
     ],
 )
-async def test_client_trouble(open_lab, basic, description):
+async def test_client_trouble(open_lab: OpenLab, basic: tuple[str, str] | None, description: str):
     """An unknown client and a wrong secret are told apart by their description only."""
     lab = await open_lab()
     if basic == ("", ""):
@@ -54,7 +57,7 @@ async def test_client_trouble(open_lab, basic, description):
 
 
 @pytest.mark.parametrize("header", ["Basic ???", "Basic /w==", "Bearer abc"])
-async def test_malformed_basic_header(open_lab, header):
+async def test_malformed_basic_header(open_lab: OpenLab, header: str):
     """A header that cannot be read names no client."""
     lab = await open_lab()
     reply = await lab.login(
@@ -63,7 +66,7 @@ async def test_malformed_basic_header(open_lab, header):
     assert reply.json["error"] == "invalid_client"
 
 
-async def test_status_switches(open_lab):
+async def test_status_switches(open_lab: OpenLab):
     """The statuses of token errors are switches."""
     switches = Switches(token_client_error_status=400, token_grant_error_status=401)
     lab = await open_lab(switches=switches)
@@ -71,7 +74,7 @@ async def test_status_switches(open_lab):
     assert (await lab.login({"grant_type": "password"})).status == 401
 
 
-async def test_unknown_grant(open_lab):
+async def test_unknown_grant(open_lab: OpenLab):
     """Grants the vendor does not offer are refused by name."""
     lab = await open_lab()
     for form in ({"grant_type": "password"}, {"x": "y"}):
@@ -79,7 +82,7 @@ async def test_unknown_grant(open_lab):
         assert (reply.status, reply.json["error"]) == (400, "unsupported_grant_type")
 
 
-async def test_authorization_code(open_lab):
+async def test_authorization_code(open_lab: OpenLab):
     """A code gives a token with its user and a refresh token, once."""
     lab = await open_lab()
     code = lab.sim.issue_code(lab.sim.client_id, lab.user, REDIRECT)
@@ -92,7 +95,7 @@ async def test_authorization_code(open_lab):
     assert (again.status, again.json["error"]) == (400, "invalid_grant")
 
 
-async def test_code_must_fit(open_lab):
+async def test_code_must_fit(open_lab: OpenLab):
     """Another client or another redirect address cannot redeem a code."""
     lab = await open_lab()
     lab.sim.add_client("other", "secret")
@@ -103,7 +106,7 @@ async def test_code_must_fit(open_lab):
     assert (await lab.login(code_form(code))).json["error"] == "invalid_grant"
 
 
-async def test_pkce(open_lab):
+async def test_pkce(open_lab: OpenLab):
     """With a verifier no secret is needed."""
     lab = await open_lab()
     code = lab.sim.issue_code(lab.sim.client_id, lab.user, REDIRECT, s256(VERIFIER))
@@ -122,7 +125,7 @@ async def test_pkce(open_lab):
         ("é", VERIFIER),
     ],
 )
-async def test_pkce_mismatch(open_lab, challenge, verifier):
+async def test_pkce_mismatch(open_lab: OpenLab, challenge: str | None, verifier: str):
     """A wrong, malformed or uncalled-for verifier spoils the grant."""
     lab = await open_lab()
     code = lab.sim.issue_code(lab.sim.client_id, lab.user, REDIRECT, challenge)
@@ -131,7 +134,7 @@ async def test_pkce_mismatch(open_lab, challenge, verifier):
     assert (reply.status, reply.json["error"]) == (400, "invalid_grant")
 
 
-async def test_pkce_without_verifier_or_client(open_lab):
+async def test_pkce_without_verifier_or_client(open_lab: OpenLab):
     """A challenge needs its verifier even from a client with a secret, which must exist."""
     lab = await open_lab()
     code = lab.sim.issue_code(lab.sim.client_id, lab.user, REDIRECT, s256(VERIFIER))
@@ -141,7 +144,7 @@ async def test_pkce_without_verifier_or_client(open_lab):
 
 
 @pytest.mark.parametrize("rotates", [True, False])
-async def test_refresh(open_lab, rotates):
+async def test_refresh(open_lab: OpenLab, *, rotates: bool):
     """A refresh keeps the user; the old refresh token dies if the switch says so."""
     lab = await open_lab(switches=Switches(refresh_rotates=rotates))
     code = lab.sim.issue_code(lab.sim.client_id, lab.user, REDIRECT)
@@ -154,7 +157,7 @@ async def test_refresh(open_lab, rotates):
     assert again.status == (400 if rotates else 200)
 
 
-async def test_refresh_of_another_client(open_lab):
+async def test_refresh_of_another_client(open_lab: OpenLab):
     """A refresh token belongs to its client."""
     lab = await open_lab()
     lab.sim.add_client("other", "secret")
@@ -165,7 +168,7 @@ async def test_refresh_of_another_client(open_lab):
 
 
 @pytest.mark.parametrize("refresh", [True, False])
-async def test_saml2_bearer(open_lab, refresh):
+async def test_saml2_bearer(open_lab: OpenLab, *, refresh: bool):
     """An accepted assertion gives a user token, a refresh token only by switch."""
     lab = await open_lab(switches=Switches(saml_refresh=refresh))
     lab.sim.add_assertion("signed", "acme", lab.user)

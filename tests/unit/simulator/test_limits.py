@@ -11,7 +11,7 @@ class Clock:
 
     now = 1000.0
 
-    def __call__(self):
+    def __call__(self) -> float:
         """Return the time."""
         return self.now
 

@@ -9,6 +9,7 @@ import trustme
 
 from presence_async.simulator import Fault, Simulator
 from tests.clock import leftovers
+from tests.unit.simulator.lab import OpenLab
 
 SYSTEM = "/api/v2/systempresences"
 
@@ -37,7 +38,7 @@ async def test_a_simulator_can_be_started_again():
 
 
 @pytest.mark.parametrize("option", ["port", "login_port"])
-async def test_ports_in_use(option):
+async def test_ports_in_use(option: str):
     """A port that is taken is an OSError and leaves nothing open."""
     async with Simulator(users=0) as first:
         taken = int(first.base_url.rpartition(":")[2])
@@ -50,7 +51,7 @@ async def test_ports_in_use(option):
     assert leftovers() == []
 
 
-async def test_closing_is_immediate(open_lab):
+async def test_closing_is_immediate(open_lab: OpenLab):
     """Requests that are stalled, delayed or idle do not hold the end up."""
     lab = await open_lab()
     await lab.call("GET", SYSTEM)
@@ -59,8 +60,8 @@ async def test_closing_is_immediate(open_lab):
         asyncio.create_task(lab.call("PATCH", f"/api/v2/users/{lab.user}/presences/x", json={}))
         for _ in range(2)
     ]
-    while lab.sim.count() < 3:
-        await asyncio.sleep(0)
+    await asyncio.sleep(1)
+    assert lab.sim.count() == 3
     before = lab.loop.time()
     await lab.sim.aclose()
     assert lab.loop.time() - before < 1
@@ -69,7 +70,7 @@ async def test_closing_is_immediate(open_lab):
     assert leftovers() == []
 
 
-async def test_https(open_lab):
+async def test_https(open_lab: OpenLab):
     """With a context both ports speak TLS, and drops still reset."""
     authority = trustme.CA()
     server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)

@@ -5,10 +5,12 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 import yarl
 
+from tests.unit.simulator.lab import Lab, OpenLab
+
 REDIRECT = "https://app.test/back?keep=1"
 
 
-async def authorize(lab, **query):
+async def authorize(lab: Lab, **query: str):
     """Ask the authorize page and return status and either query or error."""
     url = yarl.URL(f"{lab.sim.login_url}/oauth/authorize").with_query(query)
     async with lab.http.get(url, allow_redirects=False) as answer:
@@ -18,14 +20,14 @@ async def authorize(lab, **query):
 
 
 @pytest.fixture
-async def lab(open_lab):
+async def lab(open_lab: OpenLab):
     """A simulator with a client somebody is signed in at."""
     lab = await open_lab()
     lab.sim.add_client("web", "s", user_id=lab.user)
     return lab
 
 
-async def test_authorize_redirects_with_code_and_state(lab):
+async def test_authorize_redirects_with_code_and_state(lab: Lab):
     """The page answers at once with a code that can be redeemed."""
     status, query = await authorize(
         lab, response_type="code", client_id="web", redirect_uri=REDIRECT, state="s t"
@@ -45,14 +47,14 @@ async def test_authorize_redirects_with_code_and_state(lab):
         ({"client_id": "headless"}, "access_denied"),
     ],
 )
-async def test_authorize_errors_come_back_as_query(lab, change, error):
+async def test_authorize_errors_come_back_as_query(lab: Lab, change: dict[str, str], error: str):
     """Errors of the authorize step are query parameters of the redirect."""
     lab.sim.add_client("headless", "s")
     query = {"response_type": "code", "client_id": "web", "redirect_uri": "https://a.test"}
     assert await authorize(lab, **{**query, **change}) == (302, {"error": error})
 
 
-async def test_authorize_redirects_nowhere_else(lab):
+async def test_authorize_redirects_nowhere_else(lab: Lab):
     """Without an address, or with one that is not registered, there is no redirect."""
     lab.sim.add_client("web", "s", user_id=lab.user, redirect_uri="https://app.test")
     for uri in ("", "https://evil.test"):
@@ -60,7 +62,7 @@ async def test_authorize_redirects_nowhere_else(lab):
         assert (status, body["error"]) == (400, "invalid_request")
 
 
-async def test_only_forms_are_read(lab):
+async def test_only_forms_are_read(lab: Lab):
     """JSON at the token endpoint is a 415 in the login server's own words."""
     headers = {"Content-Type": "application/json"}
     url = f"{lab.sim.login_url}/oauth/token"
@@ -71,7 +73,7 @@ async def test_only_forms_are_read(lab):
 
 
 @pytest.mark.parametrize("body", [b"\xff", b"a=%ff", b"a=1&a=2", b"&".join([b"a=1"] * 60)])
-async def test_malformed_forms(lab, body):
+async def test_malformed_forms(lab: Lab, body: bytes):
     """Bad encoding, fields given twice and floods of fields are a 400."""
     headers = {"Content-Type": "application/x-www-form-urlencoded"}
     url = f"{lab.sim.login_url}/oauth/token"
@@ -80,7 +82,7 @@ async def test_malformed_forms(lab, body):
         assert (await answer.json())["error"] == "invalid_request"
 
 
-async def test_other_addresses(lab):
+async def test_other_addresses(lab: Lab):
     """Unknown paths are 404, known ones with another method 405, bodies are limited."""
     for method, path, body, status in (
         ("GET", "/oauth/nope", None, 404),
@@ -93,7 +95,7 @@ async def test_other_addresses(lab):
             assert (await answer.json())["status"] == status
 
 
-async def test_login_prefix(open_lab):
+async def test_login_prefix(open_lab: OpenLab):
     """Behind a gateway prefix only prefixed addresses exist."""
     lab = await open_lab(login_path_prefix="/gate/login/", users=1)
     assert lab.sim.login_url.endswith("/gate/login")

@@ -1,5 +1,7 @@
 """Clients, tokens and codes."""
 
+from typing import Any
+
 import pytest
 
 from presence_async.simulator.errors import ApiError
@@ -10,13 +12,13 @@ NOW = [0.0]
 CLIENT = OAuthClient("c", "canary", frozenset({"a"}))
 
 
-def authority(**switches):
+def authority(**switches: Any):
     """Return an authority at time zero."""
     NOW[0] = 0.0
     return Authority(0, 100, Switches(**switches), lambda: NOW[0])
 
 
-def refusal(store, header):
+def refusal(store: Authority, header: str | None):
     """Return the code with which a header is refused."""
     with pytest.raises(ApiError) as caught:
         store.check(store.find(header), header)

@@ -1,5 +1,8 @@
 """The state, changed and read directly."""
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
 from presence_async.simulator import BUILT_IN_IDS, ApiError, PrimarySource, Switches
@@ -9,7 +12,7 @@ from presence_async.simulator.sources import SourceDraft
 BUSY, MEAL = BUILT_IN_IDS["Busy"], BUILT_IN_IDS["Meal"]
 
 
-def organization(**switches):
+def organization(**switches: Any):
     """Return an organization of two users and its clock."""
     clock = [100.0]
     state = Organization(
@@ -22,7 +25,7 @@ def organization(**switches):
     return state, next(iter(state.users)), clock
 
 
-def refused(attempt):
+def refused(attempt: Callable[[], object]):
     """Return the status of the refusal."""
     with pytest.raises(ApiError) as caught:
         attempt()

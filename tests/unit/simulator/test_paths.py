@@ -17,13 +17,13 @@ def table() -> PathTable[str]:
     return table
 
 
-def test_literals_win(table):
+def test_literals_win(table: PathTable[str]):
     """The literal purecloud is matched before the parameter beside it."""
     assert table.match("GET", "/users/1/presences/purecloud") == Match("purecloud", ("1",))
     assert table.match("GET", "/users/1/presences/lync") == Match("any", ("1", "lync"))
 
 
-def test_literals_give_way(table):
+def test_literals_give_way(table: PathTable[str]):
     """A literal that leads nowhere, or lacks the method, gives way to the parameter."""
     assert table.match("GET", "/users/me/presences/x") == Match("any", ("me", "x"))
     assert table.match("PATCH", "/users/1/presences/purecloud") == Match(
@@ -31,7 +31,7 @@ def test_literals_give_way(table):
     )
 
 
-def test_raw_segments_stay_whole(table):
+def test_raw_segments_stay_whole(table: PathTable[str]):
     """An encoded slash does not split a segment, a dot segment is a value."""
     assert table.match("GET", "/users/a%2Fb/presences/..") == Match("any", ("a%2Fb", ".."))
 
@@ -39,13 +39,13 @@ def test_raw_segments_stay_whole(table):
 @pytest.mark.parametrize(
     "path", ["/users", "/users//presences/x", "/users/1/presences/x/", "/x", ""]
 )
-def test_no_match(table, path):
+def test_no_match(table: PathTable[str], path: str):
     """Empty segments, missing ones and spare slashes match nothing."""
     assert table.match("GET", path) is None
     assert table.methods(path) == []
 
 
-def test_methods_of_a_path(table):
+def test_methods_of_a_path(table: PathTable[str]):
     """All methods of all routes of a path are known."""
     assert table.methods("/users/1/presences/purecloud") == ["GET", "PATCH"]
 
@@ -63,13 +63,13 @@ def test_methods_of_a_path(table):
         ("a+b", "a+b"),
     ],
 )
-def test_decoding(raw, decoded):
+def test_decoding(raw: str, decoded: str):
     """Escapes and bare UTF-8 become the same text; a plus stays one."""
     assert decode(raw) == decoded
 
 
 @pytest.mark.parametrize("raw", ["%", "%2", "%zz", "%ff", "a%C3", "\udcff"])
-def test_malformed_escapes_are_400(raw):
+def test_malformed_escapes_are_400(raw: str):
     """What cannot be decoded is a 400, never a guess."""
     with pytest.raises(ApiError) as caught:
         decode(raw)

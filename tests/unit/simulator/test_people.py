@@ -1,9 +1,9 @@
 """Users: the same for the same seed, listed by name."""
 
+import pytest
+
 from presence_async.simulator.errors import ApiError
 from presence_async.simulator.people import People, User, generate_user, user_json
-
-import pytest
 
 
 def test_users_repeat_for_a_seed():

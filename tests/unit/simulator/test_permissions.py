@@ -3,10 +3,10 @@
 import pytest
 
 from presence_async.simulator.errors import ApiError
-from presence_async.simulator.permissions import missing_division, needs_all, needs_any
+from presence_async.simulator.permissions import Need, missing_division, needs_all, needs_any
 
 
-def refusal(need, granted):
+def refusal(need: Need, granted: set[str]):
     """Return the refusal of a need."""
     with pytest.raises(ApiError) as caught:
         need.check(granted)

@@ -1,5 +1,7 @@
 """Typed reading of query strings."""
 
+from typing import Any
+
 import pytest
 
 from presence_async.simulator.errors import ApiError
@@ -7,7 +9,7 @@ from presence_async.simulator.queries import Query
 from presence_async.simulator.switches import Switches
 
 
-def query(raw, **switches):
+def query(raw: str, **switches: Any):
     """Return a query under some switches."""
     return Query(raw, Switches(**switches))
 
@@ -23,7 +25,7 @@ def test_text_is_decoded_and_empty_counts_as_absent():
     ("style", "expected"),
     [("both", ["1", "2", "3"]), ("repeated", ["1,2", "3"]), ("comma", ["1", "2"])],
 )
-def test_array_styles(style, expected):
+def test_array_styles(style: str, expected: Any):
     """Arrays are understood repeated, comma-joined (also encoded) or both, by switch."""
     assert query("id=1%2C2&id=3&id=", array_style=style).array("id") == expected
 
@@ -35,7 +37,7 @@ def test_integers():
 
 
 @pytest.mark.parametrize("raw", ["0", "-1", "101", "x", "1.5", "%D9%A3", "9" * 40])
-def test_bad_integers_are_400(raw):
+def test_bad_integers_are_400(raw: str):
     """Anything but a number in range is a 400."""
     with pytest.raises(ApiError) as caught:
         query(f"n={raw}").integer("n", 1, 100)
@@ -46,7 +48,7 @@ def test_bad_integers_are_400(raw):
     ("raw", "expected"),
     [("", False), ("f=TRUE", True), ("f=True", True), ("f=false", False), ("f=All", None)],
 )
-def test_flags(raw, expected):
+def test_flags(raw: str, expected: Any):
     """List filters are read in any case, false by default, ALL as no filter."""
     assert query(raw).flag("f", knows_all=True) is expected
 
@@ -80,7 +82,7 @@ def test_choices():
         ("sortOrder=desc", "descending"),
     ],
 )
-def test_order(raw, expected):
+def test_order(raw: str, expected: Any):
     """Both spellings of both orders are read in any case."""
     assert query(raw).order() == expected
 

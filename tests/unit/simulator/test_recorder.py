@@ -4,7 +4,7 @@ from presence_async.simulator.faults import Fault
 from presence_async.simulator.recorder import RecordedRequest, Recorder
 
 
-def request(template="/a", method="GET"):
+def request(template: str | None = "/a", method: str = "GET"):
     """Return a request."""
     return RecordedRequest(
         method=method,

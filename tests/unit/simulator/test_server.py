@@ -8,6 +8,7 @@ import pytest
 from presence_async import simulator
 from presence_async.simulator import ALL_PERMISSIONS, Simulator
 from presence_async.simulator.server import ANNOUNCED_USERS
+from tests.unit.simulator.lab import OpenLab
 
 SYSTEM = "/api/v2/systempresences"
 
@@ -29,7 +30,7 @@ def test_seeds_repeat():
     assert (named.client_id, named.client_secret) == ("me", "canary")
 
 
-async def test_announcement(open_lab):
+async def test_announcement(open_lab: OpenLab):
     """The announcement is JSON and holds at most a hundred users."""
     lab = await open_lab(users=ANNOUNCED_USERS + 1)
     announcement = orjson.loads(orjson.dumps(lab.sim.announcement()))
@@ -42,7 +43,7 @@ async def test_announcement(open_lab):
     }
 
 
-async def test_counts(open_lab):
+async def test_counts(open_lab: OpenLab):
     """Requests are counted by route on both ports, also with the method in the name."""
     lab = await open_lab()
     await lab.call("GET", SYSTEM)
@@ -54,7 +55,7 @@ async def test_counts(open_lab):
     assert lab.sim.token_requests == lab.sim.count("POST /oauth/token") == 1
 
 
-async def test_history_is_bounded(open_lab):
+async def test_history_is_bounded(open_lab: OpenLab):
     """Only the last requests are kept."""
     lab = await open_lab(history=2)
     for _ in range(3):
@@ -62,7 +63,7 @@ async def test_history_is_bounded(open_lab):
     assert len(lab.sim.requests) == 2
 
 
-async def test_tokens_without_requests(open_lab):
+async def test_tokens_without_requests(open_lab: OpenLab):
     """Tokens can be issued for any client and user, and all be revoked."""
     lab = await open_lab()
     lab.sim.add_client("other", "s", permissions=["presence:source:view"])
@@ -79,7 +80,7 @@ async def test_tokens_without_requests(open_lab):
         lab.sim.issue_token("nobody")
 
 
-async def test_permissions_of_the_built_in_client(open_lab):
+async def test_permissions_of_the_built_in_client(open_lab: OpenLab):
     """The built-in client may do everything, or what it is told."""
     lab = await open_lab(permissions=ALL_PERMISSIONS - {"presence:source:view"})
     token = (await lab.login({"grant_type": "client_credentials"})).json["access_token"]
@@ -89,9 +90,16 @@ async def test_permissions_of_the_built_in_client(open_lab):
 
 
 @pytest.mark.parametrize(
-    ("host", "warns"), [("127.0.0.1", False), ("localhost", False), ("0.0.0.0", True)]
+    ("host", "warns"),
+    [
+        ("127.0.0.1", False),
+        ("localhost", False),
+        ("0.0.0.0", True),  # noqa: S104  nothing is opened in this test
+    ],
 )
-async def test_warning_beyond_loopback(monkeypatch, caplog, host, warns):
+async def test_warning_beyond_loopback(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, host: str, *, warns: bool
+):
     """Listening beyond this machine is said loudly."""
     sim = Simulator(users=0, host=host)
 

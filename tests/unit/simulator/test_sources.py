@@ -1,5 +1,7 @@
 """Registered sources and their shapes."""
 
+from collections.abc import Callable
+
 import pytest
 
 from presence_async.simulator.errors import ApiError
@@ -14,7 +16,7 @@ from presence_async.simulator.sources import (
 )
 
 
-def refused(attempt):
+def refused(attempt: Callable[[], object]):
     """Return the status of the refusal."""
     with pytest.raises(ApiError) as caught:
         attempt()

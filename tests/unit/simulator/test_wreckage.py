@@ -9,7 +9,7 @@ from presence_async.simulator.wreckage import cut_off, gzip_bomb
 
 
 @pytest.mark.parametrize("size", [0, 10, 1 << 20, 3_500_000])
-def test_bombs_are_valid_gzip(size):
+def test_bombs_are_valid_gzip(size: int):
     """A bomb unpacks, checksum included, to exactly the size asked for."""
     bomb = gzip_bomb(size)
     assert bomb.headers == {"Content-Encoding": "gzip"}

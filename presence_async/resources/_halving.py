@@ -1,0 +1,75 @@
+"""One bad row must not cost the others of its request: the search for it, by halves."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from presence_async.errors import InvalidRequestError, NotFoundError, PresenceError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+__all__ = ["Halving"]
+
+RowT = TypeVar("RowT")
+OutcomeT = TypeVar("OutcomeT")
+
+_REFUSALS = (InvalidRequestError, NotFoundError)
+
+
+class Halving(Generic[RowT, OutcomeT]):
+    """Sends rows together; rows that are refused are halved until the bad ones are alone.
+
+    One bad row among fifty costs twelve requests more. Where a row is refused alone and
+    nothing has ever been accepted, it is not the rows but the request: no more is sent
+    then than each chunk once. Only refusals (400, 404, 413) are about rows; whatever else
+    goes wrong is the outcome of every row of the request.
+    """
+
+    def __init__(
+        self,
+        attempt: Callable[[Sequence[RowT]], Awaitable[Sequence[OutcomeT] | PresenceError]],
+        failed: Callable[[RowT, PresenceError], OutcomeT],
+        *,
+        not_found: Callable[[Sequence[RowT]], Awaitable[Sequence[OutcomeT]]] | None = None,
+    ) -> None:
+        """Args are what differs between reading and writing.
+
+        Args:
+            attempt: One request for some rows: an outcome for each, or why it failed.
+            failed: The outcome of a row whose request failed.
+            not_found: Takes over rows of which both halves are answered 404.
+        """
+        self._attempt = attempt
+        self._failed = failed
+        self._not_found = not_found
+        self._accepted = False
+        self._refused_alone = False
+
+    async def outcomes(self, rows: Sequence[RowT]) -> Sequence[OutcomeT]:
+        """One outcome for each row, in their order; raises nothing of our errors."""
+        return await self._settled(rows, await self._tried(rows))
+
+    async def _tried(self, rows: Sequence[RowT]) -> Sequence[OutcomeT] | PresenceError:
+        result = await self._attempt(rows)
+        self._accepted = self._accepted or not isinstance(result, PresenceError)
+        return result
+
+    @property
+    def _hopeless(self) -> bool:
+        return self._refused_alone and not self._accepted
+
+    async def _settled(
+        self, rows: Sequence[RowT], result: Sequence[OutcomeT] | PresenceError
+    ) -> Sequence[OutcomeT]:
+        if not isinstance(result, PresenceError):
+            return result
+        if len(rows) == 1 or self._hopeless or not isinstance(result, _REFUSALS):
+            return [self._failed(row, result) for row in rows]
+        middle = len(rows) // 2
+        left, right = rows[:middle], rows[middle:]
+        results = await self._tried(left), await self._tried(right)
+        if self._not_found is not None and all(isinstance(r, NotFoundError) for r in results):
+            return await self._not_found(rows)
+        self._refused_alone = self._refused_alone or len(right) == 1
+        return [*await self._settled(left, results[0]), *await self._settled(right, results[1])]

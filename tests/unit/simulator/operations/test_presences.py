@@ -1,0 +1,202 @@
+"""One user's presence over the wire."""
+
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from presence_async.simulator import Switches
+from tests.unit.simulator.lab import OpenLab, Pick
+
+
+def path(user: str, source: str = "purecloud"):
+    """Return the path of a presence, strictly encoded."""
+    return f"/api/v2/users/{quote(user, safe='')}/presences/{quote(source, safe='')}"
+
+
+async def test_reading_has_the_recorded_shape(open_lab: OpenLab, definition: Pick):
+    """Both paths show the same record, with exactly the recorded fields."""
+    lab = await open_lab()
+    lab.sim.organization.set_presence(lab.user, definition("OnQueue"), message="hi")
+    reply = await lab.call("GET", path(lab.user))
+    assert reply.status == 200
+    assert reply.json == {
+        "source": "PURECLOUD",
+        "presenceDefinition": {
+            "id": definition("OnQueue"),
+            "systemPresence": "On Queue",
+            "selfUri": f"/api/v2/presencedefinitions/{definition('OnQueue')}",
+        },
+        "message": "hi",
+        "modifiedDate": "2026-01-01T00:00:00.000Z",
+        "selfUri": f"/api/v2/users/{lab.user}/presences",
+    }
+    assert (await lab.call("GET", path(lab.user, "PureCloud"))).json == reply.json
+
+
+async def test_route_precedence(open_lab: OpenLab):
+    """The literal purecloud is a route of its own; other spellings are a source name."""
+    lab = await open_lab()
+    for source, template in (("purecloud", "purecloud"), ("PURECLOUD", "{sourceId}")):
+        await lab.call("GET", path(lab.user, source))
+        assert lab.sim.requests[-1].path_template == (
+            f"/api/v2/users/{{userId}}/presences/{template}"
+        )
+
+
+async def test_unknown_users_and_sources(open_lab: OpenLab):
+    """A user nobody knows and a source never written are both 404."""
+    lab = await open_lab()
+    for target in (path("nobody"), path(lab.user, "LYNC"), path("me")):
+        reply = await lab.call("GET", target)
+        assert (reply.status, reply.code) == (404, "not.found")
+    reply = await lab.call("PATCH", path("nobody"), json={"message": "x"})
+    assert (reply.status, reply.code) == (404, "not.found")
+
+
+async def test_changes(open_lab: OpenLab, definition: Pick):
+    """Definition, message and primary change alone or together, and the date moves on."""
+    lab = await open_lab()
+    lab.loop.advance(1.5)
+    busy = {"presenceDefinition": {"id": definition("Busy"), "systemPresence": "ignored"}}
+    reply = await lab.call("PATCH", path(lab.user), json=busy)
+    assert reply.json["presenceDefinition"]["systemPresence"] == "Busy"
+    assert reply.json["modifiedDate"] == "2026-01-01T00:00:01.500Z"
+    reply = await lab.call("PATCH", path(lab.user), json={"message": "lunch"})
+    assert (reply.json["message"], reply.json["presenceDefinition"]["id"]) == (
+        "lunch",
+        definition("Busy"),
+    )
+    both = {"message": "", "presenceDefinition": {"id": definition("Away")}, "primary": True}
+    reply = await lab.call("PATCH", path(lab.user), json=both)
+    assert (reply.json["message"], reply.json["presenceDefinition"]["id"]) == (
+        "",
+        definition("Away"),
+    )
+    assert (await lab.call("GET", path(lab.user))).json == reply.json
+
+
+async def test_ad_hoc_sources(open_lab: OpenLab, definition: Pick):
+    """A source comes into being with a definition, in any case, and can become primary."""
+    lab = await open_lab()
+    body = {"presenceDefinition": {"id": definition("Meal")}, "primary": True}
+    assert (await lab.call("PATCH", path(lab.user, "Lync"), json={"message": "x"})).status == 404
+    reply = await lab.call("PATCH", path(lab.user, "Lync"), json=body)
+    assert reply.json["source"] == "Lync"
+    assert (await lab.call("GET", path(lab.user, "LYNC"))).json == reply.json
+    assert lab.sim.organization.primary_source(lab.user).source_id == "Lync"
+
+
+@pytest.mark.parametrize(
+    "odd", ["a/b", "100%", "..", ".", "ü ß", "%2F", "a+b", "?#&=", "purecloud/"]
+)
+async def test_odd_ids_round_trip(open_lab: OpenLab, definition: Pick, odd: str):
+    """Ids and source names with reserved characters reach the state unchanged."""
+    lab = await open_lab()
+    lab.sim.organization.add_user(odd)
+    body = {"presenceDefinition": {"id": definition("Busy")}}
+    reply = await lab.call("PATCH", path(odd, odd), json=body)
+    assert (reply.status, reply.json["source"]) == (200, odd)
+    assert lab.sim.organization.presence(odd, odd).definition_id == definition("Busy")
+    assert reply.json["selfUri"] == f"/api/v2/users/{quote(odd, safe='')}/presences"
+
+
+async def test_permission_for_others(open_lab: OpenLab):
+    """One's own presence needs nothing, somebody else's the permission."""
+    lab = await open_lab(permissions=())
+    own = lab.sim.issue_token(user_id=lab.user)
+    change = {"message": "x"}
+    assert (await lab.call("PATCH", path(lab.user), json=change, token=own)).status == 200
+    for token, user in ((own, lab.sim.user_ids[1]), (lab.token, lab.user)):
+        reply = await lab.call("PATCH", path(user), json=change, token=token)
+        assert (reply.status, reply.code) == (403, "missing.any.permissions")
+        assert "[presence:userPresence:edit]" in reply.json["message"]
+    assert (await lab.call("GET", path(lab.user), token=lab.token)).status == 200
+
+
+@pytest.mark.parametrize("status", [400, 404])
+async def test_unusable_definitions(open_lab: OpenLab, definition: Pick, status: int):
+    """Unknown and deactivated definitions are refused with the status of the switch."""
+    switches = Switches(unknown_definition_status=status, system_definition_edit="allow")
+    lab = await open_lab(switches=switches)
+    lab.sim.organization.definition_store.deactivate(definition("Meal"))
+    for chosen in ("nope", definition("Meal")):
+        body = {"presenceDefinition": {"id": chosen}}
+        assert (await lab.call("PATCH", path(lab.user), json=body)).status == status
+
+
+@pytest.mark.parametrize("policy", ["accept", "reject"])
+async def test_empty_changes(open_lab: OpenLab, policy: str):
+    """A body without a change is accepted and changes nothing, or is a 400."""
+    lab = await open_lab(switches=Switches(empty_patch=policy))
+    before = lab.sim.organization.presence(lab.user)
+    lab.loop.advance(5)
+    for body in ({}, {"primary": False}, {"message": None}):
+        reply = await lab.call("PATCH", path(lab.user), json=body)
+        assert reply.status == (200 if policy == "accept" else 400)
+    assert lab.sim.organization.presence(lab.user) == before
+
+
+async def test_strict_switches(open_lab: OpenLab, definition: Pick):
+    """By switch primary false, nulls, long messages and read-only fields are 400."""
+    switches = Switches(
+        primary_false="reject", nulls="reject", message_limit=3, read_only_fields="reject"
+    )
+    lab = await open_lab(switches=switches)
+    for body in (
+        {"primary": False},
+        {"message": None},
+        {"message": "four"},
+        {"message": "x", "selfUri": "/x"},
+    ):
+        assert (await lab.call("PATCH", path(lab.user), json=body)).code == "bad.request"
+    assert (await lab.call("PATCH", path(lab.user), json={"message": "abc"})).status == 200
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        [],
+        "x",
+        {"message": 1},
+        {"primary": "true"},
+        {"presenceDefinition": "x"},
+        {"presenceDefinition": {}},
+        {"presenceDefinition": {"id": 5}},
+        {"presenceDefinition": {"id": ""}},
+        {"id": 1},
+        {"source": []},
+        {"modifiedDate": "soon"},
+    ],
+)
+async def test_wrong_types(open_lab: OpenLab, body: Any):
+    """Wrong types anywhere are a 400, also in fields that do not matter."""
+    lab = await open_lab()
+    assert (await lab.call("PATCH", path(lab.user), json=body)).status == 400
+
+
+@pytest.mark.parametrize("status", [400, 404])
+async def test_registered_sources_are_not_supported(open_lab: OpenLab, status: int):
+    """The id of a registered source on the ad hoc path is refused, by switch how."""
+    lab = await open_lab(switches=Switches(registered_source_status=status))
+    source = (await lab.call("POST", "/api/v2/presence/sources", json={"name": "x"})).json["id"]
+    assert (await lab.call("GET", path(lab.user, source))).status == status
+    assert (await lab.call("PATCH", path(lab.user, source), json={})).status == status
+
+
+async def test_on_queue_permission(open_lab: OpenLab, definition: Pick):
+    """By switch On Queue needs its own permission."""
+    lab = await open_lab(switches=Switches(on_queue_needs_permission=True))
+    body = {"presenceDefinition": {"id": definition("OnQueue")}}
+    assert (await lab.call("PATCH", path(lab.user), json=body)).status == 200
+    token = lab.sim.issue_token(user_id=lab.user, permissions=())
+    reply = await lab.call("PATCH", path(lab.user), json=body, token=token)
+    assert (reply.status, reply.code) == (403, "missing.permissions")
+
+
+async def test_me(open_lab: OpenLab):
+    """By switch `me` is the user of the token, if it has one."""
+    lab = await open_lab(switches=Switches(user_me=True))
+    own = lab.sim.issue_token(user_id=lab.user)
+    assert lab.user in (await lab.call("GET", path("me"), token=own)).json["selfUri"]
+    assert (await lab.call("GET", path("me"))).status == 404
