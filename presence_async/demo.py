@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Final, TextIO
 import attrs
 
 from presence_async.client import PresenceClient
-from presence_async.errors import PresenceError
 from presence_async.grants import ClientCredentials
 from presence_async.hooks import AttemptFinished, LimiterWaited, Record
 from presence_async.simulator import BUILT_IN_IDS, Fault, Simulator
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable
 
+    from presence_async.errors import PresenceError
     from presence_async.models import SystemPresenceName
     from presence_async.resources.reading import PresenceOutcome
 
@@ -131,12 +131,13 @@ async def _everyone(client: PresenceClient, out: TextIO) -> list[str]:
     return ids
 
 
-async def simulated_demo(users: int, out: TextIO = sys.stdout) -> int:
+async def simulated_demo(users: int, out: TextIO | None = None) -> int:
     """The whole job on a simulated organization of `users` users.
 
     Returns:
         Exit code: 0 when every user was read and moved as intended, else 1.
     """
+    out = out or sys.stdout
     started = time.perf_counter()
     async with Simulator(users=users) as simulator:
         chance = random.Random(1)  # noqa: S311  # latency for show, not a secret
@@ -205,18 +206,24 @@ async def _move(client: PresenceClient, ids: list[str], out: TextIO) -> int:
     return applied
 
 
-async def real_demo(ids: list[str] | None, out: TextIO = sys.stdout) -> int:
+async def real_demo(
+    ids: list[str] | None,
+    out: TextIO | None = None,
+    connect: Callable[..., PresenceClient] = PresenceClient.from_env,
+) -> int:
     """The reading part against the organization of the `GENESYSCLOUD_*` variables.
 
     Args:
         ids: Whom to read; None for everyone.
-        out: Where the summary goes.
+        out: Where the summary goes; standard output by default.
+        connect: Makes the client; takes its `hook`.
 
     Returns:
         Exit code: 0 when every user could be read, else 1.
     """
+    out = out or sys.stdout
     tally = _Tally()
-    async with PresenceClient.from_env(hook=tally) as client:
+    async with connect(hook=tally) as client:
         out.write(f"Reading from {client!r}; nothing is written.\n\n")
         if ids is None:
             ids = await _everyone(client, out)

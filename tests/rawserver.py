@@ -42,12 +42,14 @@ class RawRequest:
         line: The request line.
         fields: Header fields in their order, names in lower case.
         connection: Number of the connection, from 1.
+        at: Loop time of its arrival.
     """
 
     line: str
     fields: tuple[tuple[str, str], ...]
     body: bytes
     connection: int
+    at: float
 
     def __getitem__(self, name: str) -> str | None:
         return dict(self.fields).get(name.lower())
@@ -149,7 +151,8 @@ async def _read(reader: asyncio.StreamReader, connection: int) -> RawRequest:
     pairs = [field.partition(":") for field in rest]
     fields = tuple((name.strip().lower(), value.strip()) for name, _, value in pairs)
     length = int(dict(fields).get("content-length", "0"))
-    return RawRequest(line, fields, await reader.readexactly(length), connection)
+    body = await reader.readexactly(length)
+    return RawRequest(line, fields, body, connection, asyncio.get_running_loop().time())
 
 
 def raw_client(server: RawServer, **options: Any) -> PresenceClient:
@@ -166,6 +169,12 @@ async def send(client: PresenceClient, route: Route, target: str = "/any") -> Re
     """Send one request of a kind past the resource modules."""
     body = b'{"a":1}' if route.method in {"PATCH", "POST", "PUT"} else None
     return await client._session.send(Request(route, target, body), client._options)
+
+
+def spent(client: PresenceClient) -> int:
+    """Permits that are not free, whether or not a Retry-After pauses everybody just now."""
+    ledger = client._session._limiter._ledger
+    return ledger.limit - ledger.free(asyncio.get_running_loop().time())
 
 
 def refused_port() -> int:
