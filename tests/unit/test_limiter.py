@@ -62,6 +62,11 @@ async def turns(count: int = 4) -> None:
         await asyncio.sleep(0)
 
 
+def dice(seed: int) -> random.Random:
+    """Repeatable chance."""
+    return random.Random(seed)  # noqa: S311  # chance, no secret
+
+
 def timers(loop: asyncio.AbstractEventLoop) -> list[float]:
     """When the timers of the loop that are not cancelled are due."""
     return [timer.when() for timer in loop._scheduled if not timer.cancelled()]  # type: ignore[attr-defined]
@@ -78,7 +83,7 @@ async def ended(*tasks: asyncio.Task[Any]) -> None:
 
 
 @attrs.define
-class ModelOfLedger:
+class _ModelOfLedger:
     """Every permit by itself: the moment it comes back, or in flight."""
 
     limit: int
@@ -116,9 +121,11 @@ class ModelOfLedger:
     pause=st.integers(-10, 150),
 )
 @settings(max_examples=300, deadline=None)
-def test_the_ledger_agrees_with_a_model_of_single_permits(limit, steps, pause):
+def test_the_ledger_agrees_with_a_model_of_single_permits(
+    limit: int, steps: list[tuple[str, int]], pause: int
+):
     """Free permits are counted exactly, and the forecast is the moment of a replay."""
-    ledger, model, at = Ledger(limit), ModelOfLedger(limit), 1000.0
+    ledger, model, at = Ledger(limit), _ModelOfLedger(limit), 1000.0
     for step, seconds in steps:
         at += seconds / 4
         assert ledger.free(at) == model.free(at)
@@ -154,7 +161,7 @@ def test_the_ledger_forgets_permits_that_have_come_back():
 
 
 @attrs.define
-class Wire:
+class _Wire:
     """A server far away: latency 0 to 500 ms, some answers lost, some requests never sent."""
 
     limiter: Limiter
@@ -221,9 +228,9 @@ def check_windows(arrivals: list[float], limit: int) -> None:
 
 
 @pytest.mark.parametrize("seed", range(3))
-async def test_no_window_at_the_server_exceeds_the_limit_at_full_speed(seed):
+async def test_no_window_at_the_server_exceeds_the_limit_at_full_speed(seed: int):
     """300 a minute with jitter: rolling, fixed and whole-second windows hold, at 98 %."""
-    wire = Wire(new_limiter(300), random.Random(seed))
+    wire = _Wire(new_limiter(300), dice(seed))
     arrivals = await wire.saturate(workers=350, seconds=600)
     check_windows(arrivals, 300)
     steady = [arrival for arrival in arrivals if 1120 <= arrival < 1540]
@@ -232,9 +239,9 @@ async def test_no_window_at_the_server_exceeds_the_limit_at_full_speed(seed):
 
 
 @pytest.mark.parametrize("seed", range(3))
-async def test_no_window_is_exceeded_when_answers_are_lost(seed):
+async def test_no_window_is_exceeded_when_answers_are_lost(seed: int):
     """A tenth of the answers lost and a tenth never sent: the windows hold all the same."""
-    wire = Wire(new_limiter(100), random.Random(seed), lost=0.1, unsent=0.1)
+    wire = _Wire(new_limiter(100), dice(seed), lost=0.1, unsent=0.1)
     arrivals = await wire.saturate(workers=130, seconds=900)
     assert len(arrivals) > 900
     check_windows(arrivals, 100)
@@ -242,11 +249,11 @@ async def test_no_window_is_exceeded_when_answers_are_lost(seed):
 
 @given(seed=st.integers(0, 2**32), limit=st.integers(1, 12), workers=st.integers(1, 30))
 @settings(max_examples=40, deadline=None)
-def test_no_window_is_exceeded_for_any_limit_and_concurrency(seed, limit, workers):
+def test_no_window_is_exceeded_for_any_limit_and_concurrency(seed: int, limit: int, workers: int):
     """The same for small limits and any number of workers."""
 
     async def main() -> None:
-        wire = Wire(new_limiter(limit), random.Random(seed), lost=0.2, unsent=0.2)
+        wire = _Wire(new_limiter(limit), dice(seed), lost=0.2, unsent=0.2)
         check_windows(await wire.saturate(workers=workers, seconds=600), limit)
 
     run(main())
@@ -254,7 +261,7 @@ def test_no_window_is_exceeded_for_any_limit_and_concurrency(seed, limit, worker
 
 def test_counting_from_the_send_would_fail_this_very_check():
     """The check can tell: a limiter whose permits come back 60 s after the send is caught."""
-    chance = random.Random(1)
+    chance = dice(1)
     sends = [60.0 * minute + index * 1e-3 for minute in range(5) for index in range(300)]
     arrivals = sorted(moment + chance.uniform(0, 0.5) for moment in sends)
     assert most_in_rolling(arrivals) > 300
@@ -264,14 +271,14 @@ def test_counting_from_the_send_would_fail_this_very_check():
 
 
 @attrs.define(eq=False)
-class Waiter:
+class _Waiter:
     """One acquire of the machine below and what may become of it."""
 
     task: asyncio.Task[None]
     latest: float
 
 
-class LimiterMachine(RuleBasedStateMachine):
+class _LimiterMachine(RuleBasedStateMachine):
     """Arrivals, cancellations, answers, pauses and time, in any order, on a small limit."""
 
     waiters = Bundle("waiters")
@@ -281,11 +288,11 @@ class LimiterMachine(RuleBasedStateMachine):
         self.loop = ClockLoop()
         self.limiter = Limiter(limit, self.loop)
         self.limit = limit
-        self.queue: list[Waiter] = []
+        self.queue: list[_Waiter] = []
         self.out: list[float] = []  # permits we hold: when they were taken
         self.back: list[float] = []
         self.paused_until = 0.0
-        self.cancelled: set[Waiter] = set()
+        self.cancelled: set[_Waiter] = set()
 
     def turn(self, seconds: float = 0.0) -> None:
         """Let the loop run for a while, then take note of who was served or refused."""
@@ -314,15 +321,15 @@ class LimiterMachine(RuleBasedStateMachine):
             assert arrived_before, "served out of order"
 
     @property
-    def order(self) -> dict[Waiter, int]:
+    def order(self) -> dict[_Waiter, int]:
         return {waiter: index for index, waiter in enumerate(self.everyone)}
 
-    everyone: list[Waiter]
+    everyone: list[_Waiter]
 
     @rule(target=waiters, wait=st.sampled_from([0.0, 5.0, 60.9, 61.0, 62.0, 64.0, 130.0, FOREVER]))
-    def arrive(self, wait: float) -> Waiter:
+    def arrive(self, wait: float) -> _Waiter:
         latest = self.loop.time() + wait
-        waiter = Waiter(self.loop.create_task(self.limiter.acquire(latest)), latest)
+        waiter = _Waiter(self.loop.create_task(self.limiter.acquire(latest)), latest)
         if not hasattr(self, "everyone"):
             self.everyone = []
         self.everyone.append(waiter)
@@ -331,13 +338,13 @@ class LimiterMachine(RuleBasedStateMachine):
         return waiter
 
     @rule(waiter=consumes(waiters))
-    def cancel(self, waiter: Waiter) -> None:
+    def cancel(self, waiter: _Waiter) -> None:
         self.cancelled.add(waiter)
         waiter.task.cancel()
         self.turn()
 
     @rule(waiter=consumes(waiters), how=st.sampled_from(["unused", "pause"]))
-    def cancel_in_the_turn_of(self, waiter: Waiter, how: str) -> None:
+    def cancel_in_the_turn_of(self, waiter: _Waiter, how: str) -> None:
         """Cancelled in the very turn in which a permit comes free or a pause begins."""
         if how == "pause":
             self.limiter.pause(3.0)
@@ -400,8 +407,10 @@ class LimiterMachine(RuleBasedStateMachine):
         self.loop.close()
 
 
-LimiterMachine.TestCase.settings = settings(max_examples=120, stateful_step_count=40, deadline=None)
-TestLimiterMachine = LimiterMachine.TestCase
+_LimiterMachine.TestCase.settings = settings(
+    max_examples=120, stateful_step_count=40, deadline=None
+)
+TestLimiterMachine = _LimiterMachine.TestCase
 TestLimiterMachine.__doc__ = "Any sequence of events leaves order, numbers and timers right."
 
 
@@ -733,7 +742,7 @@ async def test_a_closed_limiter_sets_no_timer_while_its_waiters_leave():
 VARIABLE: contextvars.ContextVar[object] = contextvars.ContextVar("VARIABLE")
 
 
-class Precious:
+class _Precious:
     """Something whose end can be seen."""
 
 
@@ -745,7 +754,7 @@ async def test_the_timer_keeps_no_context_variables_of_the_call_that_set_it():
         await limiter.acquire(FOREVER)
 
     context = contextvars.Context()
-    precious = Precious()
+    precious = _Precious()
     reference = weakref.ref(precious)
     context.run(VARIABLE.set, precious)
     gone = asyncio.get_running_loop().create_task(first(), context=context)
@@ -759,9 +768,7 @@ async def test_the_timer_keeps_no_context_variables_of_the_call_that_set_it():
     await ended(stays)
 
 
-@pytest.mark.parametrize(
-    "order", [iter, reversed, lambda tasks: random.Random(1).sample(tasks, len(tasks))]
-)
+@pytest.mark.parametrize("order", [iter, reversed, lambda tasks: dice(1).sample(tasks, len(tasks))])
 async def test_twenty_thousand_waiters_come_and_go(order: Callable[[Any], Any]):
     """All are queued and all leave, first, last or any first, within moments."""
     limiter = new_limiter(300, spent=300)

@@ -9,20 +9,15 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 import pytest
 import pytest_asyncio
+from clock import ClockLoop, leftovers
+from unit.simulator.lab import Lab
 
 from presence_async.simulator import BUILT_IN_IDS, Simulator
-from tests.clock import ClockLoop, leftovers
-from tests.unit.simulator.lab import Lab
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from tests.unit.simulator.lab import OpenLab, Pick
-
-
-def pytest_asyncio_loop_factories(config: Any, item: Any):
-    """Run every test here on the hand-moved clock."""
-    return {"clock": ClockLoop}
+    from unit.simulator.lab import OpenLab, Pick
 
 
 @pytest_asyncio.fixture

@@ -9,9 +9,9 @@ import aiohttp
 import attrs
 import orjson
 import yarl
+from clock import ClockLoop
 
 from presence_async.simulator import Simulator
-from tests.clock import ClockLoop
 
 UNSET: Any = object()
 

@@ -1,9 +1,9 @@
 """What the gateway checks before an operation is asked: tokens, limits, routes, bodies."""
 
 import pytest
+from unit.simulator.lab import OpenLab
 
 from presence_async.simulator import Switches
-from tests.unit.simulator.lab import OpenLab
 
 SYSTEM = "/api/v2/systempresences"
 SOURCES = "/api/v2/presence/sources"

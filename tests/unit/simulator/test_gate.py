@@ -6,10 +6,10 @@ import contextlib
 import aiohttp
 import orjson
 import pytest
+from unit.simulator.lab import Lab, OpenLab
 
 from presence_async.simulator import Fault
 from presence_async.simulator.recorder import RecordedRequest
-from tests.unit.simulator.lab import Lab, OpenLab
 
 SYSTEM = "/api/v2/systempresences"
 

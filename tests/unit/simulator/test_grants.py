@@ -3,11 +3,11 @@
 from typing import Any
 
 import pytest
+from unit.simulator.lab import OpenLab
 
 from presence_async.simulator import Switches
 from presence_async.simulator.grants import SAML2_BEARER
 from presence_async.simulator.oauth import s256
-from tests.unit.simulator.lab import OpenLab
 
 VERIFIER = "v" * 43
 REDIRECT = "https://app.test/back"

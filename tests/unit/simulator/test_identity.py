@@ -2,7 +2,7 @@
 
 import uuid
 
-from presence_async.simulator.identity import chance_for, secret_for, uuid_for
+from presence_async.simulator.identity import Numbering, chance_for, secret_for, uuid_for
 
 
 def test_uuids_are_version_four_and_repeat():
@@ -24,3 +24,11 @@ def test_chances_spread_over_the_unit_interval():
     chances = [chance_for(0, "fault", number) for number in range(100)]
     assert all(0 <= chance < 1 for chance in chances)
     assert 30 < sum(chance < 0.5 for chance in chances) < 70
+
+
+def test_numbered_uuids_are_valid_and_differ():
+    """Numbered ids are UUIDs too, one after the other."""
+    numbering = Numbering(0, "api")
+    ids = [numbering.next() for _ in range(3)]
+    assert [uuid.UUID(one).version for one in ids] == [4, 4, 4]
+    assert ids == [f"{ids[0][:-1]}{number}" for number in (1, 2, 3)]

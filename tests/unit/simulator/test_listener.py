@@ -6,10 +6,10 @@ import ssl
 import aiohttp
 import pytest
 import trustme
+from clock import leftovers
+from unit.simulator.lab import OpenLab
 
 from presence_async.simulator import Fault, Simulator
-from tests.clock import leftovers
-from tests.unit.simulator.lab import OpenLab
 
 SYSTEM = "/api/v2/systempresences"
 

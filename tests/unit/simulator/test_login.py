@@ -4,8 +4,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 import yarl
-
-from tests.unit.simulator.lab import Lab, OpenLab
+from unit.simulator.lab import Lab, OpenLab
 
 REDIRECT = "https://app.test/back?keep=1"
 

@@ -3,7 +3,7 @@
 import pytest
 
 from presence_async.simulator.errors import ApiError
-from presence_async.simulator.paths import Match, PathTable, decode
+from presence_async.simulator.paths import Match, PathTable, decode, encode
 
 
 @pytest.fixture
@@ -74,3 +74,12 @@ def test_malformed_escapes_are_400(raw: str):
     with pytest.raises(ApiError) as caught:
         decode(raw)
     assert caught.value.status == 400
+
+
+@pytest.mark.parametrize("text", ["plain-1", "a/b", "100%", "..", "ü", "²", "", "a b"])
+def test_encoding_is_undone_by_decoding(text: str):
+    """An encoded value is one ASCII segment, and decoding gives it back."""
+    encoded = encode(text)
+    assert encoded.isascii()
+    assert "/" not in encoded
+    assert decode(encoded) == text

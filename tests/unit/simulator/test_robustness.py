@@ -7,6 +7,7 @@ import orjson
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from unit.simulator.lab import OpenLab
 
 from presence_async.simulator import BUILT_IN_IDS, Organization, Switches
 from presence_async.simulator.api import Api
@@ -17,7 +18,6 @@ from presence_async.simulator.oauth import Authority, OAuthClient
 from presence_async.simulator.operations import all_routes
 from presence_async.simulator.routes import Route
 from presence_async.simulator.sources import SourceDraft
-from tests.unit.simulator.lab import OpenLab
 
 SWITCHES = Switches(microsoft_teams_route=True)
 FIELDS = (

@@ -4,11 +4,11 @@ import logging
 
 import orjson
 import pytest
+from unit.simulator.lab import OpenLab
 
 from presence_async import simulator
 from presence_async.simulator import ALL_PERMISSIONS, Simulator
 from presence_async.simulator.server import ANNOUNCED_USERS
-from tests.unit.simulator.lab import OpenLab
 
 SYSTEM = "/api/v2/systempresences"
 

@@ -3,9 +3,9 @@
 from typing import Any
 
 import pytest
+from unit.simulator.lab import Lab, OpenLab, Pick
 
 from presence_async.simulator import Switches
-from tests.unit.simulator.lab import Lab, OpenLab, Pick
 
 GET = "/api/v2/users/presences/purecloud/bulk"
 PUT = "/api/v2/users/presences/bulk"

@@ -3,9 +3,9 @@
 from typing import Any
 
 import pytest
+from unit.simulator.lab import Lab, OpenLab
 
 from presence_async.simulator import BUILT_IN_IDS, Switches
-from tests.unit.simulator.lab import Lab, OpenLab
 
 LIST = "/api/v2/presence/definitions"
 LUNCH = {"languageLabels": {"en_US": "Lunch", "fr": "Repas"}, "systemPresence": "Meal"}

@@ -1,9 +1,9 @@
 """The deprecated definition family over the wire."""
 
 import pytest
+from unit.simulator.lab import OpenLab
 
 from presence_async.simulator import BUILT_IN_IDS, Switches
-from tests.unit.simulator.lab import OpenLab
 
 LIST = "/api/v2/presencedefinitions"
 LUNCH = {"languageLabels": {"en_US": "Lunch"}, "systemPresence": "On Queue"}

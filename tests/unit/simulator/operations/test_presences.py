@@ -4,9 +4,9 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from unit.simulator.lab import OpenLab, Pick
 
 from presence_async.simulator import Switches
-from tests.unit.simulator.lab import OpenLab, Pick
 
 
 def path(user: str, source: str = "purecloud"):

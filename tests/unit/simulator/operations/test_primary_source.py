@@ -3,8 +3,7 @@
 from typing import Any
 
 import pytest
-
-from tests.unit.simulator.lab import OpenLab
+from unit.simulator.lab import OpenLab
 
 
 def path(user: str):

@@ -1,7 +1,8 @@
 """The removed Teams path."""
 
+from unit.simulator.lab import OpenLab, Pick
+
 from presence_async.simulator import Switches
-from tests.unit.simulator.lab import OpenLab, Pick
 
 
 def path(user: str):

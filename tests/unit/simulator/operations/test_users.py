@@ -1,9 +1,9 @@
 """The user list and the own profile over the wire."""
 
 import pytest
+from unit.simulator.lab import OpenLab, Pick
 
 from presence_async.simulator import Switches
-from tests.unit.simulator.lab import OpenLab, Pick
 
 LIST = "/api/v2/users"
 

@@ -1,0 +1,260 @@
+"""Which module may import which: the plan of the package as a table, read from the source."""
+
+import ast
+import statistics
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+import presence_async
+
+ROOT = Path(presence_async.__file__).parent
+SELF = ROOT.name
+MODULES = sorted(path.relative_to(ROOT) for path in ROOT.rglob("*.py"))
+
+
+class Row(NamedTuple):
+    """What one unit (a module, or a sub-package as a whole) may import, apart from itself."""
+
+    package: str = ""  # units of the package, at run time
+    third_party: str = ""
+    for_types: str = ""  # units and third parties besides, for type checkers only
+
+
+# From the bottom up. "." is the package's own __init__, with everything public.
+TABLE = {
+    "errors": Row("", "attrs"),
+    "secret": Row(),
+    "models": Row("errors", "attrs"),
+    "config": Row("errors secret", "attrs"),
+    "wire": Row("errors", "attrs", "routes"),
+    "routes": Row("wire", "attrs"),
+    "retry": Row("", "attrs", "routes"),
+    "hooks": Row("", "attrs", "errors"),
+    "failures": Row("errors secret wire", "", "routes"),
+    "grants": Row("config errors secret", "attrs"),
+    "environment": Row("config errors grants secret"),
+    "limiter": Row("errors", "attrs"),
+    "calls": Row("errors", "", "config wire"),
+    "fanout": Row("errors", "attrs"),
+    "converter": Row("errors models", "attrs cattrs orjson"),
+    "auth": Row("errors failures grants hooks retry routes secret", "attrs", "wire"),
+    "transport": Row("errors secret wire", "aiohttp yarl", "config routes"),
+    "session": Row(
+        "auth calls errors failures grants hooks limiter retry routes transport wire",
+        "",
+        "config aiohttp",
+    ),
+    "resources": Row("converter errors fanout models routes wire", "attrs"),
+    "client": Row(
+        "config environment errors grants resources session",
+        "attrs",
+        "auth hooks limiter models aiohttp",
+    ),
+    "simulator": Row("", "aiohttp attrs orjson"),
+    "demo": Row("client grants hooks simulator", "attrs", "errors models resources"),
+    "cli": Row("demo errors simulator"),
+    "__main__": Row("cli"),
+    ".": Row(
+        "", "", "client config converter errors fanout grants hooks limiter models resources secret"
+    ),
+}
+# No await, no event loop, no clock, no chance, no environment: all of it comes in from outside.
+PURE = (
+    "errors secret models config wire routes retry hooks failures grants environment converter"
+).split()
+IMPURE_MODULES = {"asyncio", "time", "random", "os", "socket", "threading", "secrets"}
+# A fresh PKCE verifier is the one thing made of chance, and made on request only.
+MAY_DRAW = {"grants": {"secrets"}}
+
+
+def unit_of(module: Path) -> str:
+    """The unit a file belongs to."""
+    first = module.parts[0].removesuffix(".py")
+    return "." if first == "__init__" else first
+
+
+def files_of(unit: str) -> list[Path]:
+    """The files of a unit."""
+    return [module for module in MODULES if unit_of(module) == unit]
+
+
+def tree_of(module: Path) -> ast.Module:
+    """The source of a file, parsed."""
+    return ast.parse((ROOT / module).read_text(encoding="utf-8"), str(module))
+
+
+def imports_of(module: Path) -> tuple[set[str], set[str]]:
+    """Dotted names imported at run time, functions included, and those for type checkers."""
+    tree = tree_of(module)
+    typing_only = {
+        id(node)
+        for block in ast.walk(tree)
+        if isinstance(block, ast.If) and ast.unparse(block.test) == "TYPE_CHECKING"
+        for statement in block.body
+        for node in ast.walk(statement)
+    }
+    found: tuple[set[str], set[str]] = set(), set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found[id(node) in typing_only].update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{module} imports relatively"
+            names = {str(node.module)}
+            if node.module == SELF:  # a unit, or a public name of the package itself
+                names = {f"{SELF}.{alias.name}" for alias in node.names}
+            found[id(node) in typing_only].update(names)
+    return found
+
+
+def named(dotted: str) -> str:
+    """The unit or the third party that a dotted name belongs to; "" for the standard library."""
+    first, _, rest = dotted.partition(".")
+    if first == SELF:
+        unit = rest.partition(".")[0]
+        return unit if unit in TABLE else "."
+    return "" if first in sys.stdlib_module_names else first
+
+
+def units(names: set[str], unit: str) -> set[str]:
+    """What a unit imports apart from itself and the standard library."""
+    return {named(name) for name in names} - {"", unit}
+
+
+def functions_of(module: Path) -> dict[str, int]:
+    """Each function's length in lines, without its docstring."""
+    lengths = {}
+    for node in ast.walk(tree_of(module)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            length = int(node.end_lineno or 0) - node.lineno + 1
+            if ast.get_docstring(node) is not None:
+                docstring = node.body[0]
+                length -= int(docstring.end_lineno or 0) - docstring.lineno + 1
+            lengths[f"{module}:{node.lineno} {node.name}"] = length
+    return lengths
+
+
+def test_the_table_is_complete():
+    """Each file belongs to a row, and each row has files."""
+    assert {unit_of(module) for module in MODULES} == set(TABLE)
+
+
+@pytest.mark.parametrize("unit", TABLE)
+def test_imports_follow_the_table(unit: str):
+    """A unit imports at run time what its row allows; for types, what its row adds."""
+    row = TABLE[unit]
+    allowed = set(row.package.split()) | set(row.third_party.split())
+    for module in files_of(unit):
+        run_time, for_types = imports_of(module)
+        assert units(run_time, unit) <= allowed, module
+        assert units(for_types, unit) <= allowed | set(row.for_types.split()), module
+
+
+@pytest.mark.parametrize("unit", TABLE)
+def test_the_table_allows_nothing_unused(unit: str):
+    """An import that went away goes from the table too, so that it stays the plan."""
+    row = TABLE[unit]
+    imports = [imports_of(module) for module in files_of(unit)]
+    run_time = set().union(*(units(found, unit) for found, _ in imports))
+    for_types = set().union(*(units(found, unit) for _, found in imports))
+    assert set(row.package.split()) | set(row.third_party.split()) == run_time
+    assert set(row.for_types.split()) == for_types - run_time
+
+
+def test_run_time_imports_have_a_direction():
+    """Read from the bottom, each row needs only rows above it: there is no cycle."""
+    order = list(TABLE)
+    above = {"."}  # lazy: importing it imports nothing
+    for unit in order:
+        assert set(TABLE[unit].package.split()) <= above, unit
+        above.add(unit)
+
+
+def users_of(third_party: str) -> set[str]:
+    """The units that import a third party at run time."""
+    return {
+        unit
+        for unit in TABLE
+        for module in files_of(unit)
+        if third_party in {named(name) for name in imports_of(module)[0]}
+    }
+
+
+@pytest.mark.parametrize(
+    ("third_party", "expected"),
+    [
+        ("aiohttp", {"transport", "simulator"}),
+        ("yarl", {"transport"}),
+        ("cattrs", {"converter"}),
+        ("orjson", {"converter", "simulator"}),
+    ],
+)
+def test_each_third_party_has_one_door(third_party: str, expected: set[str]):
+    """HTTP is the transport's and JSON the converter's; the simulator has its own of both."""
+    assert users_of(third_party) == expected
+
+
+def test_only_the_dependencies_are_imported():
+    """Nothing but the four core dependencies, and yarl, which aiohttp's own types are made of."""
+    declared = {"aiohttp", "attrs", "cattrs", "orjson"}
+    used = {word for row in TABLE.values() for word in row.third_party.split()}
+    assert used == declared | {"yarl"}
+
+
+def test_the_simulator_is_an_independent_witness():
+    """It imports nothing of the rest, and of the rest only the command line knows it."""
+    for module in files_of("simulator"):
+        for name in set().union(*imports_of(module)):
+            assert name.split(".")[0] != SELF or name.startswith(f"{SELF}.simulator"), module
+    knowing = {
+        unit
+        for unit in TABLE
+        for module in files_of(unit)
+        if unit != "simulator" and "simulator" in units(set().union(*imports_of(module)), unit)
+    }
+    assert knowing == {"cli", "demo"}
+
+
+@pytest.mark.parametrize("unit", PURE)
+def test_pure_units_are_pure(unit: str):
+    """Facts and decisions never await, never look at a clock, and never draw lots."""
+    for module in files_of(unit):
+        for node in ast.walk(tree_of(module)):
+            assert not isinstance(
+                node, ast.Await | ast.AsyncFunctionDef | ast.AsyncFor | ast.AsyncWith
+            ), module
+        used = {name.split(".")[0] for name in imports_of(module)[0]}
+        assert used & IMPURE_MODULES <= MAY_DRAW.get(unit, set()), module
+
+
+def test_the_environment_is_read_in_one_place():
+    """Only the client, for from_env, and the command line look at environment variables."""
+    reading = {
+        unit_of(module)
+        for module in MODULES
+        for node in ast.walk(tree_of(module))
+        if isinstance(node, ast.Attribute) and ast.unparse(node) in {"os.environ", "os.getenv"}
+    }
+    assert reading <= {"client", "cli", "demo"}
+    assert "client" in reading
+
+
+@pytest.mark.parametrize("module", MODULES, ids=str)
+def test_modules_are_small(module: Path):
+    """A module that outgrows 400 lines becomes a folder."""
+    assert len((ROOT / module).read_text(encoding="utf-8").splitlines()) <= 400
+
+
+def test_functions_are_small():
+    """At most 60 lines without the docstring, and the usual one is far shorter."""
+    lengths = {name: n for module in MODULES for name, n in functions_of(module).items()}
+    assert {name: n for name, n in lengths.items() if n > 60} == {}
+    assert statistics.median(lengths.values()) < 10
+
+
+@pytest.mark.parametrize("module", MODULES, ids=str)
+def test_modules_open_with_their_rules(module: Path):
+    """Each file says what it is for before anything else."""
+    assert ast.get_docstring(tree_of(module))
