@@ -247,4 +247,6 @@ class PresenceClient:
             await self._session.aclose()
 
     def __repr__(self) -> str:
-        return f"<PresenceClient {self._session.describe()}>"
+        # Also asked for in tracebacks with local variables, when __init__ raised.
+        session = getattr(self, "_session", None)
+        return f"<PresenceClient {'not made' if session is None else session.describe()}>"

@@ -122,6 +122,9 @@ class _Run(Generic[ItemT, OutcomeT]):
     async def _work(self) -> None:
         while (taken := await self._take()) is not None:
             index, item = taken
+            if len(self._workers) < self._concurrency:
+                # Each item brings one more worker, so few items never start many.
+                self._add_worker()
             self._finished[index] = await self._step(item)
             self._ready.set()
 

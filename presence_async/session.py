@@ -17,6 +17,7 @@ import logging
 import os
 import random
 import weakref
+from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Final, Protocol
 
 from presence_async.auth import OnRefreshToken, Token, TokenKeeper
@@ -63,7 +64,6 @@ class Closable(Protocol):
 
     async def abort(self, reason: PresenceError) -> None:
         """End now, whoever waits for it gets `reason`."""
-        ...
 
 
 class PresenceSession:
@@ -122,31 +122,24 @@ class PresenceSession:
 
     async def aclose(self) -> None:
         """Wake every waiter with ClosedError, then leave no task, socket or timer."""
+        if self._closing is not None:
+            await self._closing.wait()  # nothing is left when this returns, either
         if self._state != "open":
-            if self._state == "not entered":
-                self._state = "closed"
-            elif self._closing is not None:
-                # Somebody else is at it: nothing is left when this returns, either.
-                await self._closing.wait()
+            self._state = "closed"
             return
         self.check_usable()
         self._state = "closed"
         self._closing = asyncio.Event()
         self._calls.close(ClosedError(_CLOSED))
         self._limiter.close()
-        # Each step runs although the one before it was cancelled.
-        try:
+        # The last first; each runs although the one before it failed or was cancelled.
+        async with AsyncExitStack() as stack:
+            stack.callback(self._closing.set)
+            stack.push_async_callback(self._transport.aclose)
+            stack.push_async_callback(self._keeper.aclose)
+            stack.push_async_callback(self._calls.drained)
             for closable in list(self._adopted):
-                await closable.abort(ClosedError(_CLOSED))
-            await self._calls.drained()
-        finally:
-            try:
-                await self._keeper.aclose()
-            finally:
-                try:
-                    await self._transport.aclose()
-                finally:
-                    self._closing.set()
+                stack.push_async_callback(closable.abort, ClosedError(_CLOSED))
 
     def describe(self) -> str:
         """Where it goes and how it is, for a repr."""
@@ -175,8 +168,6 @@ class PresenceSession:
         """The request budget right now."""
         self.check_usable()
         return self._limiter.status()
-
-    # -- hooks
 
     def emit(self, record: Record) -> None:
         """Show `record` to the hook, if there is one."""
@@ -219,8 +210,7 @@ class PresenceSession:
             self._calls.leave(call)
         route = call.request.route
         failure.method, failure.path_template = route.method, route.template
-        failure.attempts = call.attempts
-        failure.outcome_unknown = call.maybe_applied
+        failure.attempts, failure.outcome_unknown = call.attempts, call.maybe_applied
         raise failure
 
     async def _observed(self, call: Call) -> Response:
@@ -228,23 +218,20 @@ class PresenceSession:
         route = call.request.route
         self.emit(RequestStarted(call.number, route.method, route.template))
         error: BaseException | None = None
-        cancelled = False
         try:
             return await self._guarded(call)
-        except PresenceError as failure:
-            error = failure
-            raise
-        except asyncio.CancelledError:
-            cancelled = True
+        except BaseException as raised:
+            error = raised
             raise
         finally:
+            cancelled = isinstance(error, asyncio.CancelledError)
             self.emit(
                 RequestFinished(
                     call.number,
                     route.method,
                     route.template,
                     attempts=call.attempts,
-                    error=error,
+                    error=None if cancelled else error,
                     cancelled=cancelled,
                     seconds=self._loop.time() - call.started,
                 )
@@ -278,26 +265,20 @@ class PresenceSession:
     def _deleted_before(self, call: Call, response: Response) -> bool:
         """404 to a repeated DELETE whose first attempt may have arrived: it did."""
         repeated = call.maybe_applied and call.request.route.method == "DELETE"
-        if not repeated or response.status != _NOT_FOUND:
-            return False
-        call.maybe_applied = False
-        return True
+        return repeated and response.status == _NOT_FOUND
 
     def _pause_before_retry(
         self, call: Call, failure: PresenceError, attempt: int, exchange: Exchange
     ) -> float | None:
         """Seconds to pause before the next attempt, or None for no further attempt."""
-        sent = exchange.sent
-        if attempt > call.retries or not may_repeat(
-            call.request.route, status=failure.status, sent=sent
-        ):
+        repeatable = may_repeat(call.request.route, status=failure.status, sent=exchange.sent)
+        if attempt > call.retries or not repeatable:
             return None
         if exchange.stale and attempt == 1:
             # Most likely the connection had been idle too long, and nobody is in trouble.
             # A server that hangs up on everybody looks the same, so the budget counts.
             return 0.0 if self._budget.withdraw() else None
-        wait = failure.retry_after or 0.0
-        now = self._loop.time()
+        wait, now = failure.retry_after or 0.0, self._loop.time()
         if failure.status == _TOO_MANY and wait:
             # The limiter is paused already; the next attempt queues up there, in order.
             return 0.0 if now + wait <= call.latest(now) else None
@@ -317,21 +298,15 @@ class PresenceSession:
         if call.renewed or (keeper.fresh() is None and not keeper.renewable):
             return response
         call.renewed = True
-        response, token = await self._limiting(call, await self._token(call), exchange)
-        if response.status == _UNAUTHORIZED:
-            keeper.invalidate(token)
-        return response
+        return await self._authorizing(call, exchange)
 
     async def _token(self, call: Call) -> Token:
         """Wait for a token. What fails here is about the token: the call is not repeated."""
-        failure: PresenceError
         try:
             return await self._keeper.acquire()
-        except (PresenceConnectionError, PresenceTimeoutError) as error:
-            failure = error
-        # The keeper has made its own attempts.
-        call.retries = 0
-        raise failure
+        except (PresenceConnectionError, PresenceTimeoutError):
+            call.retries = 0  # the keeper has made its own attempts
+            raise
 
     async def _limiting(
         self, call: Call, token: Token, exchange: Exchange
@@ -378,8 +353,7 @@ class PresenceSession:
         """Book a wire request that no answer came to."""
         if exchange.sent:
             self._limiter.lost()
-            if call.request.route.writes:
-                call.maybe_applied = True
+            call.maybe_applied |= call.request.route.writes
         else:
             self._limiter.unused()
         if self._hook is not None:
@@ -388,13 +362,11 @@ class PresenceSession:
 
     def _refused(self, call: Call, response: Response) -> None:
         """Take from an unsuccessful answer what concerns more than this call."""
-        if outcome_open(call.request.route, response.status):
-            call.maybe_applied = True
-        if response.status == _TOO_MANY:
-            wait = retry_after_seconds(response.headers)
-            if wait is not None:
-                _LOGGER.warning("the vendor asks to pause for %g s (429)", wait)
-                self._limiter.pause(wait)
+        call.maybe_applied |= outcome_open(call.request.route, response.status)
+        wait = retry_after_seconds(response.headers)
+        if response.status == _TOO_MANY and wait is not None:
+            _LOGGER.warning("the vendor asks to pause for %g s (429)", wait)
+            self._limiter.pause(wait)
 
     def _emit_attempt(
         self, call: Call, started: float, response: Response | None, error: PresenceError | None
@@ -416,7 +388,6 @@ class PresenceSession:
     async def _post_token_request(self, token_request: TokenRequest) -> Response:
         """One POST to the login host, past the API's limiter."""
         exchange = Exchange()
-        failure: PresenceError
         try:
             return await self._transport.exchange(
                 TOKEN,
@@ -426,6 +397,5 @@ class PresenceSession:
                 exchange,
             )
         except PresenceError as error:
-            failure = error
-        failure.outcome_unknown = exchange.sent
-        raise failure
+            error.outcome_unknown = exchange.sent
+            raise

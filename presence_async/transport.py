@@ -48,25 +48,22 @@ _PROXY_REFUSES: Final = 407
 _ABORT_SECONDS: Final = 1.0
 
 
-class _StaleConnectionError(Exception):
-    """Raised to refuse aiohttp's own second send."""
+class _OnceError(Exception):
+    """Carries what a send failed with past aiohttp, which sends again on some of it."""
+
+    def __init__(self, reason: aiohttp.ClientError | OSError) -> None:
+        super().__init__()
+        self.reason = reason
 
 
-class _Once:
-    """Client middleware that lets one send through: each wire request has its own permit."""
-
-    __slots__ = ("_sent",)
-
-    def __init__(self) -> None:
-        self._sent = False
-
-    async def __call__(
-        self, request: aiohttp.ClientRequest, handler: ClientHandlerType
-    ) -> aiohttp.ClientResponse:
-        if self._sent:
-            raise _StaleConnectionError
-        self._sent = True
+async def _once(
+    request: aiohttp.ClientRequest, handler: ClientHandlerType
+) -> aiohttp.ClientResponse:
+    """Client middleware against a second send: each wire request has a permit of its own."""
+    try:
         return await handler(request)
+    except (aiohttp.ClientError, OSError) as error:
+        raise _OnceError(error) from None
 
 
 class _Body(BytesPayload):
@@ -203,12 +200,13 @@ class Transport:
             finally:
                 # Gives the connection back after a complete read, closes it otherwise.
                 response.release()
-            if response.status != _PROXY_REFUSES:
+            if response.status != _PROXY_REFUSES or "proxy" not in self._options:
                 return Response(response.status, response.headers, content)
+            exchange.sent = False  # no further than the proxy
             failure = PresenceConnectionError(_proxy_reason(response.status))
-        except _StaleConnectionError:
-            exchange.stale = True
-            failure = PresenceConnectionError("the connection was closed without an answer")
+        except _OnceError as wrapped:
+            exchange.stale = _is_stale(wrapped.reason)
+            failure = self._failure(wrapped.reason, exchange)
         except (aiohttp.ClientError, OSError, asyncio.IncompleteReadError) as error:
             failure = self._failure(error, exchange)
         except _TooLongError:
@@ -244,7 +242,7 @@ class Transport:
             headers=headers,
             data=data,
             # Also keeps the middlewares of a caller's session out of our requests.
-            middlewares=(_Once(),) if method in _RESENT_BY_AIOHTTP else (),
+            middlewares=(_once,) if method in _RESENT_BY_AIOHTTP else (),
             **self._options,
         )
 
@@ -279,10 +277,20 @@ class Transport:
             return PresenceConnectionError(_proxy_reason(error.status))
         if isinstance(error, TimeoutError):
             return PresenceTimeoutError("the server stopped answering")
+        cause = error.__cause__
+        if isinstance(cause, ssl_module.SSLError):
+            return PresenceConnectionError(_tls_reason(cause))
         _LOGGER.debug("exchange failed with %s", type(error).__name__)
         return PresenceConnectionError(
             f"the connection broke before the answer was complete ({type(error).__name__})"
         )
+
+
+def _is_stale(error: aiohttp.ClientError | OSError) -> bool:
+    """True when a connection that was open is lost without an answer."""
+    return isinstance(
+        error, aiohttp.ClientOSError | aiohttp.ServerDisconnectedError
+    ) and not isinstance(error, aiohttp.ClientConnectorError)
 
 
 class _TooLongError(Exception):
@@ -297,9 +305,13 @@ def _connect_reason(error: aiohttp.ClientConnectorError) -> str:
         return "the host name cannot be resolved"
     cause = error.os_error
     if isinstance(cause, ssl_module.SSLError):
-        return f"TLS failed ({cause.reason or type(cause).__name__})"
+        return _tls_reason(cause)
     where = " to the proxy" if isinstance(error, aiohttp.ClientProxyConnectionError) else ""
     return f"no connection{where} ({cause.strerror or type(cause).__name__})"
+
+
+def _tls_reason(error: ssl_module.SSLError) -> str:
+    return f"TLS failed ({error.reason or type(error).__name__})"
 
 
 def _proxy_reason(status: int) -> str:

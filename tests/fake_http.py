@@ -71,9 +71,7 @@ class FakeApi(aioresponses):
         """The next answer to a request of `method`."""
         if body is None:
             body = json_module.dumps(json).encode()
-        self.add(
-            _ANY, method, status=status, body=body, headers=headers, response_class=_Response
-        )
+        self.add(_ANY, method, status=status, body=body, headers=headers, response_class=_Response)
 
     async def _request_mock(self, orig_self: Any, method: str, url: Any, **kwargs: Any) -> Any:
         data = kwargs.get("data")

@@ -16,6 +16,7 @@ from presence_async.wire import Request
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable
+    from typing import Self
 
     from presence_async.routes import Route
     from presence_async.wire import Response
@@ -91,7 +92,7 @@ class RawServer:
         self.connections = 0
         self._tasks: set[asyncio.Task[Any]] = set()
 
-    async def __aenter__(self) -> RawServer:
+    async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self._ssl)
         self.port = self._server.sockets[0].getsockname()[1]
         scheme = "http" if self._ssl is None else "https"
@@ -155,10 +156,10 @@ async def _read(reader: asyncio.StreamReader, connection: int) -> RawRequest:
     return RawRequest(line, fields, body, connection, asyncio.get_running_loop().time())
 
 
-def raw_client(server: RawServer, **options: Any) -> PresenceClient:
-    """A client with a static token for a raw server, not entered yet."""
+def raw_client(server: RawServer | str, **options: Any) -> PresenceClient:
+    """A client with a static token for a raw server or address, not entered yet."""
     usual: dict[str, Any] = {
-        "base_url": server.url,
+        "base_url": server if isinstance(server, str) else server.url,
         "allow_loopback_http": True,
         "auth": StaticToken("static-token"),
     }
@@ -169,6 +170,12 @@ async def send(client: PresenceClient, route: Route, target: str = "/any") -> Re
     """Send one request of a kind past the resource modules."""
     body = b'{"a":1}' if route.method in {"PATCH", "POST", "PUT"} else None
     return await client._session.send(Request(route, target, body), client._options)
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Let the loop turn, without letting time pass, until `condition` holds."""
+    while not condition():  # noqa: ASYNC110  # an event would need a hand in what is observed
+        await asyncio.sleep(0)
 
 
 def spent(client: PresenceClient) -> int:

@@ -6,6 +6,7 @@ import importlib.util
 import inspect
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
 
@@ -106,7 +107,7 @@ def _documents(path: Path, name: str) -> bool:
         and isinstance(follower, ast.Expr)
         and isinstance(follower.value, ast.Constant)
         and isinstance(follower.value.value, str)
-        for node, follower in zip(body, body[1:], strict=False)
+        for node, follower in pairwise(body)
     )
 
 

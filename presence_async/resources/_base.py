@@ -12,9 +12,11 @@ from collections.abc import (
 )
 from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
 
+import attrs
+
 from presence_async import converter
 from presence_async.errors import DecodeError, InvalidRequestError, RowFailure
-from presence_async.models import Maybe, Model, Unset
+from presence_async.models import UNSET, Maybe, Model, Unset
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -35,6 +37,7 @@ __all__ = [
     "flag_query",
     "given",
     "locale_query",
+    "writable",
     "write_body",
 ]
 
@@ -103,7 +106,20 @@ def write_body(name: str, value: Any, cls: type[Any]) -> bytes:
         raise InvalidRequestError(
             f"{name} must be a {cls.__name__}, not {type(value).__name__}", field=name
         )
-    return converter.to_json(value)
+    return converter.to_json(writable(value))
+
+
+_READ_ONLY: Final = ("id", "self_uri", "future_presence_definition")
+
+
+def writable(model: ModelT, *, keep: str = "") -> ModelT:
+    """The model without the fields that the vendor calls read-only, but for `keep`.
+
+    Its own SDK sends them back, and nobody knows that they are always ignored.
+    """
+    names = [name for name in _READ_ONLY if name != keep and hasattr(model, name)]
+    changes: dict[str, Any] = dict.fromkeys(names, UNSET)
+    return attrs.evolve(model, **changes)
 
 
 class Page(Protocol[ItemT_co]):

@@ -15,14 +15,15 @@ RowT = TypeVar("RowT")
 OutcomeT = TypeVar("OutcomeT")
 
 _REFUSALS = (InvalidRequestError, NotFoundError)
+_ENOUGH = 5
 
 
 class Halving(Generic[RowT, OutcomeT]):
     """Sends rows together; rows that are refused are halved until the bad ones are alone.
 
-    One bad row among fifty costs twelve requests more. Where a row is refused alone and
-    nothing has ever been accepted, it is not the rows but the request: no more is sent
-    then than each chunk once. Only refusals (400, 404, 413) are about rows; whatever else
+    One bad row among fifty costs twelve requests more. Where five rows are refused alone
+    and nothing has ever been accepted, it is not the rows but the request: no more is
+    sent then than each chunk once. Only refusals (400, 404, 413) are about rows; whatever else
     goes wrong is the outcome of every row of the request.
     """
 
@@ -38,13 +39,14 @@ class Halving(Generic[RowT, OutcomeT]):
         Args:
             attempt: One request for some rows: an outcome for each, or why it failed.
             failed: The outcome of a row whose request failed.
-            not_found: Takes over rows of which both halves are answered 404.
+            not_found: Takes over a single row that is answered 404, and rows of which
+                both halves are.
         """
         self._attempt = attempt
         self._failed = failed
         self._not_found = not_found
         self._accepted = False
-        self._refused_alone = False
+        self._refused_alone = 0
 
     async def outcomes(self, rows: Sequence[RowT]) -> Sequence[OutcomeT]:
         """One outcome for each row, in their order; raises nothing of our errors."""
@@ -57,13 +59,15 @@ class Halving(Generic[RowT, OutcomeT]):
 
     @property
     def _hopeless(self) -> bool:
-        return self._refused_alone and not self._accepted
+        return self._refused_alone >= _ENOUGH and not self._accepted
 
     async def _settled(
         self, rows: Sequence[RowT], result: Sequence[OutcomeT] | PresenceError
     ) -> Sequence[OutcomeT]:
         if not isinstance(result, PresenceError):
             return result
+        if len(rows) == 1 and self._not_found is not None and isinstance(result, NotFoundError):
+            return await self._not_found(rows)
         if len(rows) == 1 or self._hopeless or not isinstance(result, _REFUSALS):
             return [self._failed(row, result) for row in rows]
         middle = len(rows) // 2
@@ -71,5 +75,5 @@ class Halving(Generic[RowT, OutcomeT]):
         results = await self._tried(left), await self._tried(right)
         if self._not_found is not None and all(isinstance(r, NotFoundError) for r in results):
             return await self._not_found(rows)
-        self._refused_alone = self._refused_alone or len(right) == 1
+        self._refused_alone += (len(left) == 1) + (len(right) == 1)
         return [*await self._settled(left, results[0]), *await self._settled(right, results[1])]

@@ -19,7 +19,7 @@ from presence_async.models import (
     SystemPresenceName,
     UserPresence,
 )
-from presence_async.resources._base import Resource, Send, check_text, context, decoded
+from presence_async.resources._base import Resource, Send, check_text, context, decoded, writable
 from presence_async.resources._halving import Halving
 from presence_async.resources.reading import PURECLOUD, PresenceOutcome
 
@@ -225,7 +225,7 @@ def _checked(items: Any, source: str) -> list[_Checked]:
 def _wire_row(name: str, item: Any) -> tuple[dict[str, Any], str | None]:
     """An item's row, and its system presence when that has to be looked up."""
     if isinstance(item, MutableUserPresence):
-        wire = converter.to_dict(item)
+        wire = converter.to_dict(writable(item, keep="id"))
         check_text(f"{name}.id", wire.get("id"))
         return wire, None
     if not isinstance(item, tuple) or len(item) != 2:  # noqa: PLR2004  # a pair
@@ -236,7 +236,7 @@ def _wire_row(name: str, item: Any) -> tuple[dict[str, Any], str | None]:
     user_id, presence = item
     check_text(f"{name}[0]", user_id)
     if isinstance(presence, UserPresence):
-        return converter.to_dict(presence) | {"id": user_id}, None
+        return converter.to_dict(writable(presence)) | {"id": user_id}, None
     if isinstance(presence, PresenceDefinition):
         presence = presence.id or presence.system_presence
     text = check_text(f"{name}[1]", presence)

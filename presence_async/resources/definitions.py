@@ -75,6 +75,16 @@ class Definitions(Resource):
 
         Permission `presence:presenceDefinition:view`. A definition just created may
         answer 404 for a moment (the vendor's Terraform provider retries that read).
+
+        Args:
+            definition_id: Id of the definition.
+            locale_code: Labels of this locale, or "ALL".
+
+        Returns:
+            The definition.
+
+        Raises:
+            NotFoundError: There is no such definition.
         """
         query = locale_query(locale_code)
         request = routes.GET_DEFINITION.request(definition_id, query=query)
@@ -88,6 +98,13 @@ class Definitions(Resource):
         Args:
             definition: `language_labels` is required; `system_presence` is fixed from then
                 on. Only definitions of `type` User can be created.
+
+        Returns:
+            The definition as the vendor made it, with its id.
+
+        Raises:
+            InvalidRequestError: Not a definition, or refused by the vendor.
+            ConflictError: The vendor has one like it.
         """
         request = routes.CREATE_DEFINITION.request(body=_body(definition))
         return await self._one(request, OrganizationPresenceDefinition)
@@ -100,6 +117,16 @@ class Definitions(Resource):
         Read, `attrs.evolve`, replace keeps what this version does not know;
         `deactivated=False` revives a deleted one. Repeated after a lost answer: the
         second writes what the first wrote.
+
+        Args:
+            definition_id: Id of the definition.
+            definition: What it is to be; read-only fields are not sent.
+
+        Returns:
+            The definition as it is now.
+
+        Raises:
+            NotFoundError: There is no such definition.
         """
         request = routes.REPLACE_DEFINITION.request(definition_id, body=_body(definition))
         return await self._one(request, OrganizationPresenceDefinition)
@@ -109,6 +136,13 @@ class Definitions(Resource):
 
         Any of `presence:presenceDefinition:delete`, `presence:presenceDefinition:edit`.
         Repeated after a lost answer; a 404 to the repetition is success.
+
+        Args:
+            definition_id: Id of the definition.
+
+        Raises:
+            NotFoundError: There is no such definition.
+            InvalidRequestError: It is a built-in one.
         """
         await self._send(routes.DELETE_DEFINITION.request(definition_id))
 
@@ -131,6 +165,7 @@ class Definitions(Resource):
 
         Raises:
             InvalidRequestError: Neither is given.
+            DecodeError: A row could not be understood: it might have been the one.
         """
         if label is None and system_presence is None:
             raise InvalidRequestError("give a label or a system_presence", field="label")

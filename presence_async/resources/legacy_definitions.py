@@ -76,13 +76,34 @@ class LegacyDefinitions(Resource):
         """Get one definition, deactivated ones included.
 
         Permission `presence:presenceDefinition:view`.
+
+        Args:
+            presence_id: Id of the definition.
+            locale_code: Labels of this locale, or "ALL".
+
+        Returns:
+            The definition.
+
+        Raises:
+            NotFoundError: There is no such definition.
         """
         query = locale_query(locale_code)
         request = routes.GET_LEGACY_DEFINITION.request(presence_id, query=query)
         return await self._one(request, OrganizationPresence)
 
     async def create(self, definition: OrganizationPresence) -> OrganizationPresence:
-        """Create a definition. Permission `presence:presenceDefinition:add`."""
+        """Create a definition. Permission `presence:presenceDefinition:add`.
+
+        Args:
+            definition: `language_labels` is required; `system_presence` is fixed from then on.
+
+        Returns:
+            The definition as the vendor made it, with its id.
+
+        Raises:
+            InvalidRequestError: Not a definition, or refused by the vendor.
+            ConflictError: The vendor has one like it.
+        """
         request = routes.CREATE_LEGACY_DEFINITION.request(body=_body(definition))
         return await self._one(request, OrganizationPresence)
 
@@ -92,6 +113,16 @@ class LegacyDefinitions(Resource):
         """Replace a definition. Permission `presence:presenceDefinition:edit`.
 
         Repeated after a lost answer: the second writes what the first wrote.
+
+        Args:
+            presence_id: Id of the definition.
+            definition: What it is to be; read-only fields are not sent.
+
+        Returns:
+            The definition as it is now.
+
+        Raises:
+            NotFoundError: There is no such definition.
         """
         request = routes.REPLACE_LEGACY_DEFINITION.request(presence_id, body=_body(definition))
         return await self._one(request, OrganizationPresence)
@@ -99,9 +130,15 @@ class LegacyDefinitions(Resource):
     async def delete(self, presence_id: str) -> OrganizationPresence | None:
         """Deactivate a definition. Permission `presence:presenceDefinition:delete`.
 
+        Args:
+            presence_id: Id of the definition.
+
         Returns:
             The deactivated definition where the vendor answers with it, as its oldest
             document says; None where the answer is empty, as it is documented today.
+
+        Raises:
+            NotFoundError: There is no such definition.
         """
         request = routes.DELETE_LEGACY_DEFINITION.request(presence_id)
         response = await self._send(request)

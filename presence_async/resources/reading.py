@@ -186,11 +186,6 @@ class PresenceReader:
             rows = decoded(
                 request, response, lambda body: converter.structure_rows(body, UcUserPresence)
             )
-        except NotFoundError as error:
-            if len(ids) > 1:
-                return error
-            # Alone it is this user, or else the bulk read that is not there.
-            return [PresenceOutcome(ids[0]) if self._has_bulk else await self._single(ids[0])]
         except PresenceError as error:
             return error
         self._has_bulk = True
@@ -205,8 +200,10 @@ class PresenceReader:
         return request
 
     async def _not_found(self, ids: Sequence[str]) -> Sequence[PresenceOutcome]:
-        """Both halves of `ids` are 404: they hold unknown users, or there is no bulk read."""
-        if self._has_bulk is None:
+        """One user, or both halves of some: they are unknown, or there is no bulk read."""
+        if len(ids) == 1 and self._has_bulk:
+            return [PresenceOutcome(ids[0])]
+        if len(ids) > 1 and self._has_bulk is None:
             self._has_bulk = False
         return await self._one_by_one(ids)
 

@@ -15,7 +15,14 @@ class Settings(Resource):
     __slots__ = ()
 
     async def get(self) -> PresenceSettings:
-        """Get the settings. Permission `presence:settings:view`."""
+        """Get the settings. Permission `presence:settings:view`.
+
+        Returns:
+            The settings.
+
+        Raises:
+            PermissionDeniedError: The token may not see them.
+        """
         return await self._one(routes.GET_SETTINGS.request(), PresenceSettings)
 
     async def replace(self, settings: PresenceSettings) -> PresenceSettings:
@@ -23,6 +30,12 @@ class Settings(Resource):
 
         Read, `attrs.evolve`, replace keeps what this version does not know. Repeated
         after a lost answer: the second writes what the first wrote.
+
+        Args:
+            settings: What they are to be; read-only fields are not sent.
+
+        Returns:
+            The settings as they are now.
 
         Raises:
             InvalidRequestError: `settings` is not a PresenceSettings.

@@ -34,11 +34,31 @@ class Sources(Resource):
         return self._listing(lambda _: request, SourceEntityListing)
 
     async def get(self, source_id: str) -> Source:
-        """Get one source, deactivated ones included. Permission `presence:source:view`."""
+        """Get one source, deactivated ones included. Permission `presence:source:view`.
+
+        Args:
+            source_id: Id of the source.
+
+        Returns:
+            The source.
+
+        Raises:
+            NotFoundError: There is no such source.
+        """
         return await self._one(routes.GET_SOURCE.request(source_id), Source)
 
     async def create(self, source: Source) -> Source:
-        """Register a source; its `name` is required. Permission `presence:source:add`."""
+        """Register a source. Permission `presence:source:add`.
+
+        Args:
+            source: Its `name` is required.
+
+        Returns:
+            The source as the vendor made it, with its id.
+
+        Raises:
+            InvalidRequestError: Not a source, or refused by the vendor.
+        """
         body = write_body("source", source, Source)
         return await self._one(routes.CREATE_SOURCE.request(body=body), Source)
 
@@ -46,10 +66,29 @@ class Sources(Resource):
         """Replace a source; `deactivated=False` revives one. Permission `presence:source:edit`.
 
         Repeated after a lost answer: the second writes what the first wrote.
+
+        Args:
+            source_id: Id of the source.
+            source: What it is to be; read-only fields are not sent.
+
+        Returns:
+            The source as it is now.
+
+        Raises:
+            NotFoundError: There is no such source.
         """
         body = write_body("source", source, Source)
         return await self._one(routes.REPLACE_SOURCE.request(source_id, body=body), Source)
 
     async def delete(self, source_id: str) -> None:
-        """Deactivate a source. Any of `presence:source:delete`, `presence:source:edit`."""
+        """Deactivate a source. Any of `presence:source:delete`, `presence:source:edit`.
+
+        Repeated after a lost answer; a 404 to the repetition is success.
+
+        Args:
+            source_id: Id of the source.
+
+        Raises:
+            NotFoundError: There is no such source.
+        """
         await self._send(routes.DELETE_SOURCE.request(source_id))

@@ -64,6 +64,9 @@ class SystemPresences(Resource):
         Args:
             system_presence: In any spelling: "On Queue", "OnQueue", "ON_QUEUE".
 
+        Returns:
+            The id.
+
         Raises:
             NotFoundError: The organization has no built-in definition for it.
             InvalidRequestError: Empty or not a str.

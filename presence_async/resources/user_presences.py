@@ -60,6 +60,9 @@ class UserPresences(Resource):
             source: "purecloud" for Genesys Cloud itself, or an ad hoc source name, in any
                 case. Registered sources cannot be read this way.
 
+        Returns:
+            The presence.
+
         Raises:
             NotFoundError: No such user, or nothing was ever written on that source.
         """
@@ -72,6 +75,15 @@ class UserPresences(Resource):
         way is `client.users.list(expand=["integrationPresence"],
         integration_presence_source="MicrosoftTeams")`. Permissions
         `integration:microsoftTeams:view` and `integrations:integration:view`.
+
+        Args:
+            user_id: Id of the user.
+
+        Returns:
+            The presences on each source, where the operation still answers.
+
+        Raises:
+            NotFoundError: The operation is gone, or there is no such user.
         """
         return await self._one(routes.GET_TEAMS_PRESENCE.request(user_id), PresenceExpand)
 
@@ -141,7 +153,17 @@ class UserPresences(Resource):
         return changes
 
     async def get_primary_source(self, user_id: str) -> UserPrimarySource:
-        """Get the source that counts for a user. Permission `presence:userPrimarySource:view`."""
+        """Get the source that counts for a user. Permission `presence:userPrimarySource:view`.
+
+        Args:
+            user_id: Id of the user.
+
+        Returns:
+            The primary source.
+
+        Raises:
+            NotFoundError: There is no such user.
+        """
         return await self._one(routes.GET_PRIMARY_SOURCE.request(user_id), UserPrimarySource)
 
     async def set_primary_source(
@@ -157,6 +179,13 @@ class UserPresences(Resource):
             user_id: Id of the user.
             source_id: Id of a registered source, name of an ad hoc one, or a whole body.
             registered: Which of the two `source_id` is.
+
+        Returns:
+            The primary source as it is now.
+
+        Raises:
+            InvalidRequestError: Not a source, or a body and `registered` both given.
+            NotFoundError: There is no such user.
         """
         if given(registered) and not isinstance(registered, bool):
             raise InvalidRequestError("registered must be a bool", field="registered")
@@ -165,7 +194,7 @@ class UserPresences(Resource):
             source_id = UserPrimarySource(source_id=id_, registered=registered)
         elif given(registered):
             raise InvalidRequestError("give a body or registered, not both", field="registered")
-        body = converter.to_json(source_id)
+        body = write_body("source_id", source_id, UserPrimarySource)
         request = routes.SET_PRIMARY_SOURCE.request(user_id, body=body)
         return await self._one(request, UserPrimarySource)
 

@@ -97,6 +97,9 @@ class Users(Resource):
             expand: As for `list`.
             integration_presence_source: As for `list`.
 
+        Returns:
+            The user.
+
         Raises:
             InvalidRequestError: With code ``not.a.user`` for a client-credentials token,
                 which has no user.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import clock
 import pytest
-from rawserver import ONCE, REPEATABLE, STALL, RawServer, ok, raw_client, send, spent
+from rawserver import ONCE, REPEATABLE, STALL, RawServer, ok, raw_client, send, spent, until
 from support import check_no_leftovers, client_for
 
 from presence_async import ClosedError, PresenceTimeoutError, RateLimitedError
@@ -29,8 +29,8 @@ async def turns(number: int) -> None:
 
 async def _settled(client: PresenceClient) -> None:
     """Nothing of an ended call is left: no permit out, nobody queued, no connection taken."""
-    while client._session._keeper._task is not None:  # goes on for whoever comes next
-        await asyncio.sleep(0)
+    # A refresh goes on for whoever comes next.
+    await until(lambda: client._session._keeper._task is None)
     await turns(5)
     status = client.rate_limit
     assert (status.in_flight, status.waiting) == (0, 0)
@@ -154,8 +154,7 @@ async def test_a_call_cancelled_in_its_pause_is_not_repeated(sim: Simulator, pau
     sim.faults.add(Fault(route="GET /api/v2/presence/settings", status=503, retry_after=30))
     async with client_for(sim) as client:
         task = asyncio.ensure_future(client.settings.get())
-        while sim.count("/api/v2/presence/settings") == 0:
-            await asyncio.sleep(0)
+        await until(lambda: sim.count("/api/v2/presence/settings"))
         await turns(20)
         await asyncio.sleep(pause)
         task.cancel()
@@ -182,14 +181,19 @@ async def test_cancelling_one_waiter_for_the_token_leaves_the_others(sim: Simula
 async def test_a_task_group_that_fails_cancels_its_calls(sim: Simulator) -> None:
     """Structured cancellation reaches a call and the error of the group comes out."""
     sim.faults.add(Fault(route="GET /api/v2/users", stall=True))
+    listings: list[asyncio.Task[Any]] = []
+
+    async def group_that_fails(client: PresenceClient) -> None:
+        async with asyncio.TaskGroup() as group:
+            listings.append(group.create_task(client.users.list()._collect()))
+            await asyncio.sleep(1)
+            raise ZeroDivisionError
+
     async with client_for(sim) as client:
         with pytest.raises(ExceptionGroup) as caught:
-            async with asyncio.TaskGroup() as group:
-                listing = group.create_task(client.users.list()._collect())
-                await asyncio.sleep(1)
-                raise ZeroDivisionError
+            await group_that_fails(client)
         assert caught.group_contains(ZeroDivisionError)
-        assert listing.cancelled()
+        assert [listing.cancelled() for listing in listings] == [True]
         await _settled(client)
 
 
@@ -249,8 +253,7 @@ async def test_a_write_that_waited_for_a_connection_certainly_did_nothing(kind: 
     """Time is up before a connection was free: the outcome is known and the permit is back."""
     async with RawServer(STALL) as server, raw_client(server, pool_size=1) as client:
         blocking = asyncio.ensure_future(send(client, GET))
-        while not server.requests:
-            await asyncio.sleep(0)
+        await until(lambda: server.requests)
         with pytest.raises(PresenceTimeoutError) as caught:
             await send(client.with_options(timeout=3), (REPEATABLE | ONCE)[kind])
         assert caught.value.outcome_unknown is False
@@ -289,7 +292,7 @@ async def test_a_foreign_timeout_works_as_anywhere() -> None:
 
 @pytest.mark.parametrize("theirs", [2.9999999, 3.0, 3.0000001])
 async def test_two_deadlines_at_one_moment_do_not_confuse_each_other(theirs: float) -> None:
-    """The caller's timeout and ours at the same instant: a TimeoutError, and no cancellation left."""
+    """The caller's timeout and ours at one instant: a TimeoutError, no cancellation left."""
     async with RawServer(STALL) as server, raw_client(server, timeout=3) as client:
         task = asyncio.current_task()
         assert task is not None
@@ -307,9 +310,9 @@ async def test_calls_with_different_deadlines_end_each_at_its_own() -> None:
     async with RawServer(STALL) as server, raw_client(server) as client:
         started = loop.time()
 
-        async def timed(timeout: float) -> float:
+        async def timed(seconds: float) -> float:
             with pytest.raises(PresenceTimeoutError):
-                await send(client.with_options(timeout=timeout), PATCH)
+                await send(client.with_options(timeout=seconds), PATCH)
             return loop.time() - started
 
         wanted = [9.0, 2.0, 5.0, 2.0, 28.0, 1.0]

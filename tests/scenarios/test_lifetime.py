@@ -10,14 +10,13 @@ import threading
 import weakref
 from typing import TYPE_CHECKING, Any
 
-import aiohttp
 import pytest
 import uvloop
 from clock import ClockLoop, leftovers
-from rawserver import REPEATABLE, STALL, RawServer, ok, raw_client, refused_port, send
+from rawserver import REPEATABLE, STALL, RawServer, ok, raw_client, send, until
 from support import check_no_leftovers, client_for
 
-from presence_async import ClosedError, ConfigurationError, PresenceClient, StaticToken
+from presence_async import AuthorizationCode, ClosedError, PresenceClient, StaticToken
 from presence_async.errors import PresenceError
 from presence_async.simulator import Fault, Simulator
 
@@ -164,7 +163,7 @@ async def test_use_after_a_fork_is_refused() -> None:
         os.close(writing)
         assert os.read(reading, 1000).count(b"opened before a fork; open one in this process") == 2
         os.close(reading)
-        os.waitpid(child, 0)
+        os.waitpid(child, 0)  # noqa: ASYNC222  # it has written its last word already
         assert (await send(client, GET)).status == 200
         assert server.connections == 1
 
@@ -250,8 +249,7 @@ async def test_a_write_that_closing_interrupts_may_have_taken_effect(sim: Simula
     client = client_for(sim)
     await client.__aenter__()
     call = asyncio.ensure_future(client.user_presences.update(sim.user_ids[0], message="x"))
-    while sim.count(None, "PATCH") == 0:
-        await asyncio.sleep(0)
+    await until(lambda: sim.count(None, "PATCH"))
     await client.aclose()
     with pytest.raises(ClosedError) as caught:
         await call
@@ -319,50 +317,6 @@ async def test_closing_that_is_cancelled_still_closes(sim: Simulator) -> None:
     check_no_leftovers(loop)
 
 
-async def test_a_derived_client_neither_opens_nor_closes_anything(sim: Simulator) -> None:
-    """Leaving a derived client's block leaves the first one open; they share pool and budget."""
-    async with client_for(sim) as client:
-        async with client.with_options(timeout=5) as derived:
-            await derived.users.list()
-            assert derived.rate_limit == client.rate_limit
-        await derived.aclose()
-        await client.users.list()
-        assert sim.token_requests == 1
-
-
-async def test_a_callers_session_outlives_the_client(sim: Simulator) -> None:
-    """Our calls on it end, the session itself and its connections stay the caller's."""
-    async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
-        async with client_for(sim, session=session) as client:
-            await client.users.list()
-        assert not session.closed
-        async with client_for(sim, session=session) as client:
-            await client.users.list()
-
-
-async def test_an_unsuited_session_leaves_the_client_unopened() -> None:
-    """The refusal comes when entering, and nothing has to be closed."""
-    async with aiohttp.ClientSession() as session:
-        client = offline(session=session)
-        with pytest.raises(ConfigurationError, match="keeps cookies"):
-            await client.__aenter__()
-        assert "not entered" in repr(client)
-
-
-async def test_two_clients_know_nothing_of_each_other() -> None:
-    """Tokens, proxies, budgets and pools are a client's own."""
-    target = f"http://127.0.0.1:{refused_port()}"
-    async with RawServer(ok()) as one, RawServer(ok()) as two:
-        first = raw_client(one, auth=StaticToken("first"), base_url=target, proxy=one.url)
-        second = raw_client(two, auth=StaticToken("second"), base_url=target, proxy=two.url)
-        async with first, second:
-            await asyncio.gather(*[send(c, GET) for c in (first, second, second)])
-            assert first.rate_limit.remaining == 299
-            assert second.rate_limit.remaining == 298
-        assert {request["authorization"] for request in one.requests} == {"Bearer first"}
-        assert {request["authorization"] for request in two.requests} == {"Bearer second"}
-
-
 async def test_an_abandoned_client_is_no_cycle_that_keeps_itself_alive() -> None:
     """A closed client is freed when its last name goes, after one collection."""
     async with offline() as client:
@@ -378,7 +332,7 @@ async def test_an_abandoned_client_is_no_cycle_that_keeps_itself_alive() -> None
     ids=["uvloop", "asyncio", "eager tasks"],
 )
 def test_the_whole_life_on_other_loops(factory: Any, eager: bool) -> None:  # noqa: FBT001
-    """Login, calls, fan-out, an interrupted call and closing work on uvloop and with eager tasks."""
+    """Login, calls, fan-out, an interrupted call and closing work on each kind of loop."""
 
     async def main() -> None:
         loop = asyncio.get_running_loop()
@@ -392,8 +346,7 @@ def test_the_whole_life_on_other_loops(factory: Any, eager: bool) -> None:  # no
                 assert {outcome.status for outcome in outcomes} == {"present"}
                 sim.faults.add(Fault(stall=True))
                 call = asyncio.ensure_future(client.users.me())
-                while sim.count("/api/v2/users/me") == 0:
-                    await asyncio.sleep(0.001)
+                await until(lambda: sim.count("/api/v2/users/me"))
             with pytest.raises(ClosedError):
                 await call
         await turns(3)
@@ -422,8 +375,6 @@ async def test_a_source_of_ids_may_close_the_client(sim: Simulator) -> None:
 async def test_a_token_callback_may_close_the_client(sim: Simulator) -> None:
     """Closing from inside on_refresh_token ends the call instead of waiting for itself."""
     code = sim.issue_code(sim.client_id, sim.user_ids[0], "https://app.test/")
-    from presence_async import AuthorizationCode  # noqa: PLC0415
-
     auth = AuthorizationCode(sim.client_id, sim.client_secret, code, "https://app.test/")
     client = client_for(sim, auth=auth, on_refresh_token=lambda _: client.aclose())
     await client.__aenter__()
@@ -440,8 +391,7 @@ async def test_a_stalled_server_does_not_delay_closing() -> None:
         client = raw_client(server)
         await client.__aenter__()
         calls = [asyncio.ensure_future(send(client, GET)) for _ in range(30)]
-        while len(server.requests) < 30:
-            await asyncio.sleep(0)
+        await until(lambda: len(server.requests) == 30)
         started = loop.time()
         await client.aclose()
         assert loop.time() == pytest.approx(started, abs=0.05)

@@ -46,7 +46,10 @@ DOCUMENTED = {
     "ap_south_1": "aps1.pure.cloud",
 }
 ENDPOINTS = Endpoints.of(
-    region="us_east_1", base_url=None, login_url=None, allow_loopback_http=False
+    region="us_east_1",
+    base_url=None,
+    login_url=None,
+    allow_loopback_http=False,
 )
 
 
@@ -107,7 +110,7 @@ def test_unknown_region_lists_the_known_ones(region: str):
 
 
 @pytest.mark.parametrize("region", [1, b"us_east_1", ["us_east_1"], True])
-def test_a_region_is_text(region):
+def test_a_region_is_text(region: Any):
     """Anything but str is named by its type."""
     with pytest.raises(ConfigurationError, match="region must be a str, not "):
         of(region=region)
@@ -224,7 +227,7 @@ REFUSED = [
     "https://gw .test",
     "https://bücher.example",
     "https://ｇｗ.test",  # noqa: RUF001
-    "https://gw。test",  # noqa: RUF001
+    "https://gw。test",
     "https://\u212aiwi.test",
     "https://gw\u2024test",
     "https://%67w.test",
@@ -261,20 +264,19 @@ REFUSED = [
 
 
 @pytest.mark.parametrize("url", REFUSED, ids=ascii)
-@pytest.mark.parametrize("argument", ["base_url", "login_url"])
-@pytest.mark.parametrize("scheme", ["https", "http"])
-def test_addresses_that_could_be_misread_are_refused(argument: str, url: str, scheme: str):
+def test_addresses_that_could_be_misread_are_refused(url: str):
     """Whatever two parsers may see differently is refused, naming the argument, not showing it."""
-    given_url = url.replace("https:", f"{scheme}:")
-    urls = {"base_url": "https://gw.test", argument: given_url}
-    with pytest.raises(ConfigurationError, match=f"^{argument} ") as caught:
-        of(**urls, allow_loopback_http=True)
-    assert "secret" not in str(caught.value)
-    assert "evil" not in str(caught.value)
+    for written in (url, url.replace("https:", "http:")):
+        for argument in ("base_url", "login_url"):
+            urls = {"base_url": "https://gw.test", argument: written}
+            with pytest.raises(ConfigurationError, match=f"^{argument} ") as caught:
+                of(**urls, allow_loopback_http=True)
+            assert "secret" not in str(caught.value)
+            assert "evil" not in str(caught.value)
 
 
 @pytest.mark.parametrize("url", [5, b"https://gw.test", URL("https://gw.test"), Secret("x")])
-def test_an_address_is_text(url):
+def test_an_address_is_text(url: Any):
     """Anything but str is named by its type."""
     with pytest.raises(ConfigurationError, match="base_url must be a str, not "):
         of(base_url=url)
@@ -398,6 +400,7 @@ TARGET = GET_PRESENCE.request("@evil.test/..", "//evil.test", query=[("a", "#@ev
 @given(url=PARTS | PARTS.map("https://".__add__) | PARTS.map("https://gw.test".__add__))
 @example("https://api.mypurecloud.com@evil.test")
 @example("https://\u212a.test")
+@example("https://gw.test:443/prefix")
 @example("http://127.0.0.1.evil.test")
 @settings(max_examples=1200)
 def test_accepted_addresses_read_the_same_to_everyone(url: str):
@@ -415,7 +418,7 @@ def test_accepted_addresses_read_the_same_to_everyone(url: str):
     assert (parsed.hostname, parsed.scheme) == (connected.raw_host, connected.scheme)
     assert connected.origin() == URL(base).origin() == URL(url).origin()
     assert (connected.user, connected.password, connected.fragment) == (None, None, "")
-    assert str(connected) == base + TARGET
+    assert connected.raw_path_qs == parsed.path + TARGET
     assert base.isascii()
     assert base.isprintable()
     if connected.scheme != "https":
@@ -474,9 +477,9 @@ def test_positive_numbers_are_positive(value: float):
         1 + 0j,
     ],
 )
-def test_what_is_no_positive_number_is_refused_by_name(value):
+def test_what_is_no_positive_number_is_refused_by_name(value: Any):
     """Zero, negative, infinite, not a number, too large, or no number: named and shown."""
-    with pytest.raises(ConfigurationError, match="^timeout must be a finite number above 0, not"):
+    with pytest.raises(ConfigurationError, match=r"^timeout must be a finite number above 0, not"):
         positive("timeout", value)
 
 
@@ -484,7 +487,8 @@ def test_zero_where_zero_makes_sense():
     """Some settings start from 0, and say so."""
     assert positive("max_wait", 0, zero=True) == 0.0
     with pytest.raises(
-        ConfigurationError, match="^max_wait must be a finite number from 0, not -1"
+        ConfigurationError,
+        match=r"^max_wait must be a finite number from 0, not -1",
     ):
         positive("max_wait", -1, zero=True)
 
@@ -494,7 +498,7 @@ NONSENSE = (-1, float("nan"), float("inf"), "5", None, True)
 
 @pytest.mark.parametrize("value", NONSENSE)
 @pytest.mark.parametrize("option", ["timeout", "max_wait", "retries"])
-def test_call_options_are_checked(option: str, value):
+def test_call_options_are_checked(option: str, value: Any):
     """Each option refuses nonsense when it is made, and when it is changed later."""
     with pytest.raises(ConfigurationError, match=f"^{option} must be "):
         CallOptions(**{option: value})
@@ -522,7 +526,7 @@ def test_call_options_at_their_edges():
         "max_response_bytes",
     ],
 )
-def test_client_settings_are_checked(option: str, value):
+def test_client_settings_are_checked(option: str, value: Any):
     """No setting of the pool, the timeouts or the limits can be switched off by accident."""
     with pytest.raises(ConfigurationError, match=f"^{option} must be "):
         ClientConfig(endpoints=ENDPOINTS, **{option: value})
@@ -566,7 +570,7 @@ def test_tls_and_proxy_are_taken_as_they_are():
     config = ClientConfig(endpoints=ENDPOINTS, ssl=context, proxy=proxy)
     assert config.ssl is context
     assert config.proxy is proxy
-    with pytest.raises(ConfigurationError, match="proxy must be"):
+    with pytest.raises(ConfigurationError, match=r"proxy must be"):
         ClientConfig(endpoints=ENDPOINTS, proxy="http://p:3128")  # type: ignore[arg-type]
 
 
@@ -602,9 +606,9 @@ def test_proxy_addresses(url: str, expected: str):
     ],
     ids=ascii,
 )
-def test_proxy_addresses_that_are_none(url):
+def test_proxy_addresses_that_are_none(url: Any):
     """A proxy is a scheme, a host and a port; a password in it is not repeated."""
-    with pytest.raises(ConfigurationError, match="^proxy url ") as caught:
+    with pytest.raises(ConfigurationError, match=r"^proxy url ") as caught:
         ProxySettings(url)
     assert "secret" not in str(caught.value)
 
@@ -633,7 +637,7 @@ def test_proxy_credentials_are_kept_apart_and_hidden():
         (None, "canary", "needs a username"),
     ],
 )
-def test_proxy_credentials_that_cannot_be_sent(username, password, message: str):
+def test_proxy_credentials_that_cannot_be_sent(username: Any, password: Any, message: str):
     """What Basic authentication cannot carry is refused at once, and not shown."""
     with pytest.raises(ConfigurationError, match=message) as caught:
         ProxySettings("http://p:3128", username, password)

@@ -102,7 +102,11 @@ def test_other_variables_do_not_matter():
 def test_proxy_with_everything():
     """Host, port, protocol and credentials make the settings, the password hidden."""
     found = proxy(
-        HOST="proxy.test", PORT="3128", PROTOCOL="https", AUTH_USERNAME="u", AUTH_PASSWORD=CANARY
+        HOST="proxy.test",
+        PORT="3128",
+        PROTOCOL="https",
+        AUTH_USERNAME="u",
+        AUTH_PASSWORD=CANARY,
     )
     assert found == ProxySettings("https://proxy.test:3128", "u", Secret(CANARY))
 

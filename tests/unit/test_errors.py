@@ -110,7 +110,8 @@ def test_every_error_is_a_presence_error_and_no_exit(kind: type[PresenceError]):
     ],
 )
 def test_some_are_also_what_python_calls_them(
-    kind: type[PresenceError], builtin: type[BaseException]
+    kind: type[PresenceError],
+    builtin: type[BaseException],
 ):
     """Code that catches the builtin catches ours, with its attributes intact."""
     with pytest.raises(builtin) as caught:
@@ -131,7 +132,7 @@ def test_some_are_also_what_python_calls_them(
         ),
     ],
 )
-def test_pickle_and_copy_keep_everything(kind: type[PresenceError], duplicate):
+def test_pickle_and_copy_keep_everything(kind: type[PresenceError], duplicate: Any):
     """A round trip through a process pool or a copy loses no attribute, note or text."""
     error = full(kind)
     error.add_note("seen by a test")

@@ -174,7 +174,9 @@ def test_headers_of_every_token_request(kind: type):
     ],
 )
 def test_renewal_uses_the_newest_refresh_token(
-    kind: type, secret: str | None, extra: list[tuple[str, str]]
+    kind: type,
+    secret: str | None,
+    extra: list[tuple[str, str]],
 ):
     """Whatever refresh token came along last is presented, the way the first request was."""
     request = make(kind).renewal(Secret("newest"))
@@ -214,7 +216,7 @@ def test_any_text_arrives_as_it_was_given(secret: str, code: str):
     "value",
     ["", Secret(""), 5, b"canary-bytes", ["canary"], True, "canary\udc80", Secret("\ud800")],
 )
-def test_unusable_values_are_refused_by_name(kind: type, name: str, value):
+def test_unusable_values_are_refused_by_name(kind: type, name: str, value: Any):
     """Empty, no text, or text that UTF-8 cannot write: the field is named, the value is not."""
     with pytest.raises(ConfigurationError, match=rf"^{kind.__name__}: {name} must be") as caught:
         make(kind, **{name: value})
@@ -232,7 +234,8 @@ def test_none_is_refused_but_for_the_optional_secret(kind: type, name: str):
 
 
 @pytest.mark.parametrize(
-    "token", ["a b", "a\r\nX-Evil: 1", "a\n", "\ta", "tök", "a\x7f", "a\0", "bearer x"]
+    "token",
+    ["a b", "a\r\nX-Evil: 1", "a\n", "\ta", "tök", "a\x7f", "a\0", "bearer x"],
 )
 def test_a_token_that_no_header_can_carry_is_refused(token: str):
     """Spaces, control characters and non-ASCII cannot be in a token, and are not shown."""
@@ -329,9 +332,9 @@ def test_verifiers_of_any_allowed_form(verifier: str):
 
 
 @pytest.mark.parametrize("verifier", ["", "a" * 42, "a" * 129, "a" * 42 + "+", "é" * 43, 5, None])
-def test_verifiers_out_of_form_are_refused(verifier):
+def test_verifiers_out_of_form_are_refused(verifier: Any):
     """Length and characters are checked before a login is started with it."""
-    with pytest.raises(ConfigurationError, match="^PKCEPair: verifier must be") as caught:
+    with pytest.raises(ConfigurationError, match=r"^PKCEPair: verifier must be") as caught:
         PKCEPair(verifier)
     assert "aaa" not in str(caught.value)
 

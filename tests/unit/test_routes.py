@@ -114,7 +114,7 @@ def test_a_placeholder_without_a_snake_name_keeps_its_own():
     """A new route needs no entry in the table of names to work."""
     route = Route("GET", "/api/v2/things/{thing}", repeatable=True)
     assert route.request("a b").target == "/api/v2/things/a%20b"
-    with pytest.raises(InvalidRequestError, match="^thing must"):
+    with pytest.raises(InvalidRequestError, match=r"^thing must"):
         route.request("")
 
 
@@ -122,5 +122,5 @@ def test_routes_are_frozen_and_compared_by_identity():
     """A table row cannot be changed, and works as a key."""
     with pytest.raises(attrs.exceptions.FrozenInstanceError):
         TOKEN.repeatable = True  # type: ignore[misc]
-    assert TOKEN != attrs.evolve(TOKEN)
+    assert attrs.evolve(TOKEN) != TOKEN
     assert len(set(ALL_ROUTES)) == len(ALL_ROUTES) == 30

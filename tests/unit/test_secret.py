@@ -5,6 +5,8 @@ import json
 import logging
 import pickle
 import traceback
+from collections.abc import Callable
+from typing import Any
 
 import attrs
 import orjson
@@ -74,7 +76,7 @@ def test_pickle_is_refused(protocol: int):
 
 
 @pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy])
-def test_copies_are_refused(duplicate):
+def test_copies_are_refused(duplicate: Callable[[Any], Any]):
     """Neither kind of copy is made of a secret."""
     with pytest.raises(TypeError, match="not pickled or copied"):
         duplicate(Secret(CANARY))
@@ -83,7 +85,7 @@ def test_copies_are_refused(duplicate):
 
 
 @pytest.mark.parametrize("write", [json.dumps, orjson.dumps])
-def test_json_writers_refuse_it(write):
+def test_json_writers_refuse_it(write: Callable[[Any], Any]):
     """No JSON writer knows what to do with a secret, so none leaks it."""
     with pytest.raises(TypeError) as caught:
         write({"secret": Secret(CANARY)})
@@ -121,7 +123,7 @@ def test_truth_is_whether_there_is_anything():
 
 
 @pytest.mark.parametrize("value", [CANARY.encode(), None, 5, [CANARY], bytearray(b"canary")])
-def test_only_text_can_be_a_secret(value):
+def test_only_text_can_be_a_secret(value: Any):
     """Anything but str is refused by type, without its value in message or local variables."""
     with pytest.raises(TypeError, match="a secret must be a str, not") as caught:
         Secret(value)
@@ -147,7 +149,8 @@ def test_masked_bytes_are_sent_as_they_are_and_shown_as_a_mask():
 
 
 @pytest.mark.parametrize(
-    ("value", "expected"), [("zoë", True), ("", True), (LONE_SURROGATE, False), ("\ud800", False)]
+    ("value", "expected"),
+    [("zoë", True), ("", True), (LONE_SURROGATE, False), ("\ud800", False)],
 )
 def test_encodable_tells_what_can_be_sent(value: str, expected: bool):  # noqa: FBT001
     """Lone surrogates, which os.environ makes of stray bytes, are told apart; secrets too."""

@@ -1,5 +1,6 @@
 """Requests and answers as values, and how their parts are written."""
 
+from typing import Any
 from urllib.parse import parse_qsl, unquote
 
 import pytest
@@ -72,9 +73,9 @@ def test_empty_values_and_dot_segments_are_refused(value: str):
 
 
 @pytest.mark.parametrize("value", [None, 5, b"bytes", ["u"], True, object()])
-def test_values_that_are_no_text_are_refused(value):
+def test_values_that_are_no_text_are_refused(value: Any):
     """Nothing is turned into text by accident: None is not a user named None."""
-    with pytest.raises(InvalidRequestError, match="^source_id must be a str, not ") as caught:
+    with pytest.raises(InvalidRequestError, match=r"^source_id must be a str, not ") as caught:
         path_value("source_id", value)
     assert caught.value.field == "source_id"
     assert caught.value.__cause__ is None

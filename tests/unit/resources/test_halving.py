@@ -70,12 +70,12 @@ async def test_what_is_no_refusal_is_not_split(error: type[PresenceError]) -> No
 
 
 async def test_a_request_that_is_always_refused_is_given_up() -> None:
-    """When even a single row is refused and nothing was ever accepted, it is not the rows."""
+    """When row after row is refused and nothing was ever accepted, it is not the rows."""
     vendor = Vendor(*range(500))
     for start in range(0, 500, 50):
         found = await vendor.outcomes(range(start, start + 50))
         assert all(message is not None for _, message in found)
-    assert len(vendor.asked) == 10 + 12
+    assert len(vendor.asked) == 10 + 16
 
 
 async def test_what_was_accepted_once_is_split_ever_after() -> None:
@@ -99,13 +99,14 @@ async def test_both_halves_not_found_are_handed_over() -> None:
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.integers(1, 50), st.sets(st.integers(0, 49), max_size=6))
+@given(st.integers(1, 50), st.sets(st.integers(0, 49), max_size=4))
 @example(2, {0, 1})
 @example(3, {0, 1})
 @example(3, {0, 2})
-@example(50, {0, 12, 24, 25, 37, 49})
+@example(4, {0, 1, 2})
+@example(50, {0, 24, 25, 49})
 def test_every_row_gets_its_own_verdict(size: int, bad: set[int]) -> None:
-    """Up to six bad rows: exactly they fail, in order, each with a refusal that names it."""
+    """Up to four bad rows: exactly they fail, in order, each with a refusal that names it."""
     vendor = Vendor(*bad)
     found = clock.run(vendor.outcomes(range(size)))
     assert [row for row, _ in found] == list(range(size))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 import pytest
-from fake_http import FakeApi
 
 from presence_async import InvalidRequestError, PresenceSettings, RestorePresenceSettings
+
+if TYPE_CHECKING:
+    from fake_http import FakeApi
 
 SETTINGS: dict[str, Any] = {
     "restorePresenceSettings": {

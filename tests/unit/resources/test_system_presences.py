@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from fake_http import FakeApi
 
 from presence_async import (
     DecodeError,
@@ -15,6 +14,9 @@ from presence_async import (
     ServerError,
     SystemPresenceName,
 )
+
+if TYPE_CHECKING:
+    from fake_http import FakeApi
 
 LIST = "GET /api/v2/systempresences"
 CURRENT = "GET /api/v2/presence/definitions"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from fake_http import FakeApi
 
 from presence_async import InvalidRequestError
+
+if TYPE_CHECKING:
+    from fake_http import FakeApi
 
 ADA: dict[str, Any] = {"id": "u-1", "name": "Ada", "state": "active", "chat": {"jabberId": "x"}}
 PATH = "/api/v2/users"
@@ -52,9 +54,11 @@ async def test_list_with_everything(api: FakeApi) -> None:
         integration_presence_source="MicrosoftTeams",
     )
     assert api.lines == [
-        f"GET {PATH}?pageNumber=1&pageSize=2&state=any&id=u-1&id=u%2F2&sortOrder=descending"
-        "&expand=presence&expand=integrationPresence"
-        "&integrationPresenceSource=MicrosoftTeams"
+        (
+            f"GET {PATH}?pageNumber=1&pageSize=2&state=any&id=u-1&id=u%2F2&sortOrder=descending"
+            "&expand=presence&expand=integrationPresence"
+            "&integrationPresenceSource=MicrosoftTeams"
+        )
     ]
     assert users[0].presence
     assert users[0].presence.source == "PURECLOUD"

@@ -1,0 +1,490 @@
+"""Every operation against the simulator, under every answer the vendor might give."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import pytest
+from support import client_for
+
+from presence_async import (
+    ConflictError,
+    InvalidRequestError,
+    MutableUserPresence,
+    NotFoundError,
+    OrganizationPresence,
+    OrganizationPresenceDefinition,
+    PermissionDeniedError,
+    PresenceClient,
+    PresenceError,
+    RestorePresenceSettings,
+    Source,
+    StaticToken,
+    SystemPresenceName,
+    UserPresence,
+    routes,
+)
+from presence_async.simulator import Simulator, Switches
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Coroutine
+
+# Every value of every switch that is not the working assumption, but for those that only
+# speak about tokens, which the tests of the token keeper go through.
+ALTERNATIVES: list[dict[str, Any]] = [
+    {},
+    {"bulk_put_limit": 10},
+    {"bulk_put_limit": None},
+    {"bulk_put_id_required": False},
+    {"bulk_put_partial": True},
+    {"bulk_get_over_limit": "truncate"},
+    {"bulk_get_over_limit": "accept"},
+    {"bulk_get_no_ids": "empty"},
+    {"bulk_get_unknown": "reject"},
+    {"bulk_other_sources": False},
+    {"array_style": "repeated"},
+    {"legacy_default_page_size": 20},
+    {"legacy_max_page_size": 25},
+    {"legacy_links": True},
+    {"legacy_delete": "body"},
+    {"legacy_delete": "empty"},
+    {"definition_created_status": 200},
+    {"empty_patch": "reject"},
+    {"primary_false": "reject"},
+    {"nulls": "reject"},
+    {"unknown_definition_status": 404},
+    {"message_limit": 20},
+    {"message_kept": False},
+    {"unwritten_source": "offline"},
+    {"registered_source_status": 400},
+    {"duplicate_label_conflict": True},
+    {"system_presence_change": "ignore"},
+    {"system_definition_edit": "allow"},
+    {"reactivation": False},
+    {"deactivated_all": True},
+    {"flags_any_case": False},
+    {"deactivated_stays": False},
+    {"system_presence_ids": True},
+    {"presence_extras": True},
+    {"microsoft_teams_route": True},
+    {"on_queue_needs_permission": True},
+    {"user_me": True},
+    {"fixed_builtin_ids": False},
+    {"read_only_fields": "reject"},
+    {"users_max_page_size": 100},
+]
+TOKEN_SWITCHES = {
+    "token_grant_error_status",
+    "token_client_error_status",
+    "refresh_rotates",
+    "saml_refresh",
+    "org_app_user_rate_limit",
+    "token_limit",
+}
+# Told apart below, each by a test of its own.
+OWN_TEST = {"definition_read_lag"}
+
+
+@pytest.fixture(params=ALTERNATIVES, ids=str)
+async def switched(request: pytest.FixtureRequest) -> AsyncIterator[Simulator]:
+    """A simulator for each alternative."""
+    async with Simulator(users=60, switches=Switches(**request.param)) as simulator:
+        yield simulator
+
+
+@pytest.fixture
+async def opened(switched: Simulator) -> AsyncIterator[PresenceClient]:
+    """A client on it whose token has a user and every permission."""
+    token = switched.issue_token(user_id=switched.user_ids[0])
+    async with client_for(switched, auth=StaticToken(token)) as client:
+        yield client
+
+
+def test_no_switch_is_forgotten() -> None:
+    """A new switch needs a new alternative here."""
+    covered = {name for chosen in ALTERNATIVES for name in chosen}
+    names = {field.name for field in attrs.fields(Switches)}
+    assert covered | TOKEN_SWITCHES | OWN_TEST | {"array_style"} == names
+
+
+async def refused(call: Coroutine[Any, Any, Any], kind: type[PresenceError], status: int) -> None:
+    """The call fails so, with the vendor's context."""
+    with pytest.raises(kind) as caught:
+        await call
+    assert caught.value.status == status
+    assert caught.value.code
+    assert caught.value.correlation_id
+    assert caught.value.outcome_unknown is False
+
+
+async def test_definitions(switched: Simulator, opened: PresenceClient) -> None:
+    """List, find, create, get, replace, delete and revive."""
+    switches = switched.switches
+    definitions = opened.definitions
+    assert len(await definitions.list(locale_code="ALL")) == 10
+    lunch = OrganizationPresenceDefinition(
+        language_labels={"en_US": "Lunch", "de": "Mittag"},
+        system_presence=SystemPresenceName.ON_QUEUE,
+    )
+    created = await definitions.create(lunch)
+    assert isinstance(created.id, str)
+    assert str(created.system_presence) == "OnQueue"
+    assert (await definitions.get(created.id, locale_code="de")).language_labels == {"de": "Mittag"}
+    assert [d.id for d in await definitions.find("mittag")] == [created.id]
+    if switches.duplicate_label_conflict:
+        await refused(definitions.create(lunch), ConflictError, 409)
+    renamed = attrs.evolve(created, language_labels={"en_US": "Long lunch"})
+    assert (await definitions.replace(created.id, renamed)).language_labels == {
+        "en_US": "Long lunch"
+    }
+    busy = attrs.evolve(renamed, system_presence=SystemPresenceName.BUSY)
+    if switches.system_presence_change == "reject":
+        await refused(definitions.replace(created.id, busy), InvalidRequestError, 400)
+    else:
+        assert (await definitions.replace(created.id, busy)).system_presence == "On Queue"
+    await definitions.delete(created.id)
+    assert (await definitions.get(created.id)).deactivated is True
+    if switches.flags_any_case:
+        assert [d.id for d in await definitions.list(deactivated=True)] == [created.id]
+    if switches.deactivated_all:
+        assert len(await definitions.list(deactivated="all")) == 11
+    revived = definitions.replace(created.id, attrs.evolve(renamed, deactivated=False))
+    if switches.reactivation:
+        assert (await revived).deactivated is False
+    else:
+        await refused(revived, InvalidRequestError, 400)
+    (built_in, *_) = [d for d in await definitions.list() if d.type == "System"]
+    assert isinstance(built_in.id, str)
+    if switches.system_definition_edit == "allow":
+        await definitions.delete(built_in.id)
+        assert (await definitions.get(built_in.id)).deactivated is True
+    else:
+        await refused(definitions.delete(built_in.id), InvalidRequestError, 400)
+    await refused(definitions.get("nobody"), NotFoundError, 404)
+
+
+async def test_flags(switched: Simulator, opened: PresenceClient) -> None:
+    """Flags go out as they are documented today, in upper case; row 15 is the vendor's."""
+    listings = [
+        opened.definitions.list(deactivated=True),
+        opened.sources.list(deactivated=True),
+        opened.legacy_definitions.list(deleted=True),
+    ]
+    for listing in listings:
+        if switched.switches.flags_any_case:
+            assert await listing == []
+        else:
+            with pytest.raises(InvalidRequestError) as caught:
+                await listing
+            assert caught.value.code == "invalid.value"
+    assert len(await opened.legacy_definitions.list(deleted="all")) == 10
+    for listing in (
+        opened.definitions.list(deactivated="ALL"),
+        opened.sources.list(deactivated="all"),
+    ):
+        if switched.switches.deactivated_all:
+            assert isinstance(await listing, list)
+        else:
+            with pytest.raises(InvalidRequestError):
+                await listing
+
+
+async def test_legacy_definitions(switched: Simulator, opened: PresenceClient) -> None:
+    """The older family over the same records."""
+    legacy = opened.legacy_definitions
+    created = await legacy.create(
+        OrganizationPresence(
+            language_labels={"en_US": "Lunch"}, system_presence=SystemPresenceName("ON_QUEUE")
+        )
+    )
+    assert isinstance(created.id, str)
+    assert str(created.system_presence) == "On Queue"
+    assert created.primary is False
+    pages = [page async for page in legacy.list(page_size=4, locale_code="en_US").pages()]
+    assert [len(page.entities) for page in pages] == [4, 4, 3]
+    assert bool(pages[0].next_uri) is switched.switches.legacy_links
+    assert [one.id async for one in legacy.list()] == [
+        d.id for d in await opened.definitions.list()
+    ]
+    got = await legacy.get(created.id, locale_code="ALL")
+    changed = await legacy.replace(created.id, attrs.evolve(got, language_labels={"fr": "Midi"}))
+    assert changed.language_labels == {"fr": "Midi"}
+    deleted = await legacy.delete(created.id)
+    assert (deleted is not None) is (switched.switches.legacy_delete == "body")
+    assert (await legacy.get(created.id)).deactivated is True
+
+
+async def test_system_presences(switched: Simulator, opened: PresenceClient) -> None:
+    """The list, and built-in ids wherever they differ."""
+    listed = await opened.system_presences.list()
+    assert [str(one.name) for one in listed if one.name == "On Queue"] == ["ON_QUEUE"]
+    assert all(bool(one.id) is switched.switches.system_presence_ids for one in listed)
+    found = await opened.system_presences.definition_id("OnQueue")
+    assert found == switched.organization.definition_store.built_in("OnQueue").id
+
+
+async def test_user_presences(switched: Simulator, opened: PresenceClient) -> None:
+    """Get and update on the own and on another source."""
+    switches, users = switched.switches, opened.user_presences
+    me, other = switched.user_ids[:2]
+    assert str((await users.get(me)).source) == "PURECLOUD"
+    set_ = await users.update(other, system_presence="ON_QUEUE", message="back", primary=True)
+    assert set_.presence_definition
+    assert str(set_.presence_definition.system_presence) == "On Queue"
+    moved = await users.update(other, system_presence="busy")
+    assert moved.message == ("back" if switches.message_kept else "")
+    assert bool(moved.id) is switches.presence_extras
+    same = await users.update(other, attrs.evolve(moved, message="m"))
+    assert same.message == "m"
+    if switches.unwritten_source == "offline":
+        unwritten = await users.get(other, "Outlook")
+        assert unwritten.presence_definition
+        assert unwritten.presence_definition.system_presence == "Offline"
+    else:
+        await refused(users.get(other, "Outlook"), NotFoundError, 404)
+    written = await users.update(other, source="Outlook", system_presence="Away", primary=True)
+    assert written.source == "Outlook"
+    assert (await users.get(other, "outLOOK")).source == "Outlook"
+    null = users.update(other, message=None)
+    if switches.nulls == "reject" or switches.empty_patch == "reject":
+        await refused(null, InvalidRequestError, 400)
+    else:
+        assert (await null).message == "m"
+    not_primary = users.update(other, message="m", primary=False)
+    if switches.primary_false == "reject":
+        await refused(not_primary, InvalidRequestError, 400)
+    else:
+        assert (await not_primary).message == "m"
+    long = users.update(other, message="x" * 21)
+    if switches.message_limit:
+        await refused(long, InvalidRequestError, 400)
+    else:
+        assert (await long).message == "x" * 21
+    unknown = users.update(other, definition_id="nothing")
+    if switches.unknown_definition_status == 404:
+        await refused(unknown, NotFoundError, 404)
+    else:
+        await refused(unknown, InvalidRequestError, 400)
+    if switches.user_me:
+        assert (await users.get("me")).source == "PURECLOUD"
+    else:
+        await refused(users.get("me"), NotFoundError, 404)
+    await refused(users.update("nobody", message="x"), NotFoundError, 404)
+
+
+async def test_users_on_a_deactivated_definition(
+    switched: Simulator, opened: PresenceClient
+) -> None:
+    """They stay on it, or show the built-in one; either is read as it comes."""
+    definition = await opened.definitions.create(
+        OrganizationPresenceDefinition(
+            language_labels={"en_US": "Lunch"}, system_presence=SystemPresenceName.MEAL
+        )
+    )
+    assert isinstance(definition.id, str)
+    user_id = switched.user_ids[3]
+    await opened.user_presences.update(user_id, definition_id=definition.id)
+    await opened.definitions.delete(definition.id)
+    presence = await opened.user_presences.get(user_id)
+    assert presence.presence_definition
+    assert presence.presence_definition.system_presence == "Meal"
+    stays = presence.presence_definition.id == definition.id
+    assert stays is switched.switches.deactivated_stays
+
+
+async def test_teams(switched: Simulator, opened: PresenceClient) -> None:
+    """The removed operation: an explained 404, or the answer of the old documents."""
+    call = opened.user_presences.get_teams(switched.user_ids[0])
+    if switched.switches.microsoft_teams_route:
+        assert (await call).id == switched.user_ids[0]
+    elif switched.switches.unwritten_source == "offline":
+        # The path is that of any source: what comes is one presence, and kept as unknown.
+        assert (await call).extra["source"] == "microsoftteams"
+    else:
+        with pytest.raises(NotFoundError, match="removed this operation in April 2022"):
+            await call
+
+
+async def test_primary_source_and_sources(switched: Simulator, opened: PresenceClient) -> None:
+    """Register a source, make it primary, read it, deactivate it."""
+    users, sources = opened.user_presences, opened.sources
+    user_id = switched.user_ids[1]
+    assert (await users.get_primary_source(user_id)).source_id == "PURECLOUD"
+    source = await sources.create(Source(name="Calendar"))
+    assert isinstance(source.id, str)
+    primary = await users.set_primary_source(user_id, source.id, registered=True)
+    assert (primary.source_id, primary.registered) == (source.id, True)
+    back = await users.set_primary_source(user_id, attrs.evolve(primary, registered=True))
+    assert back == primary
+    status = switched.switches.registered_source_status
+    kind = NotFoundError if status == 404 else InvalidRequestError
+    await refused(users.get(user_id, source.id), kind, status)
+    assert [one.id for one in await sources.list()] == [source.id]
+    changed = await sources.replace(source.id, attrs.evolve(source, description="d"))
+    assert changed.description == "d"
+    await sources.delete(source.id)
+    assert (await sources.get(source.id)).deactivated is True
+    assert [one async for one in sources.list()] == []
+
+
+async def test_settings(opened: PresenceClient) -> None:
+    """Read, change, write, read."""
+    settings = await opened.settings.get()
+    restore = RestorePresenceSettings(
+        enabled=False, restore_time_milliseconds=120_000, restore_on_queue_enabled=True
+    )
+    changed = attrs.evolve(settings, restore_presence_settings=restore)
+    assert await opened.settings.replace(changed) == await opened.settings.get()
+    assert (await opened.settings.get()).restore_presence_settings == restore
+
+
+async def test_bulk(switched: Simulator, opened: PresenceClient) -> None:
+    """Fifty-five writes with two bad ones among them, and all of them read back."""
+    ids = list(switched.user_ids[:55])
+    ids[7] = ids[44] = "nobody"
+    items: list[Any] = [(user_id, "On Queue") for user_id in ids[:44]]
+    items += [
+        MutableUserPresence(id="nobody else", message="m"),
+        *((user_id, UserPresence(message="m")) for user_id in ids[45:]),
+    ]
+    outcomes = await opened.bulk.update(items)
+    bad = "unknown" if switched.switches.bulk_put_partial else "rejected"
+    expected = ["applied"] * 55
+    expected[7] = expected[44] = bad
+    assert [outcome.status for outcome in outcomes] == expected
+    read = await opened.bulk.get(ids)
+    assert [outcome.status for outcome in read] == [
+        "missing" if user_id == "nobody" else "present" for user_id in dict.fromkeys(ids)
+    ]
+    on_queue = [
+        outcome.user_id
+        for outcome in read
+        if outcome.presence
+        and outcome.presence.presence_definition
+        and outcome.presence.presence_definition.system_presence == "ON_QUEUE"
+    ]
+    assert on_queue == [user_id for user_id in ids[:44] if user_id != "nobody"]
+
+
+async def test_get_many_on_another_source(switched: Simulator, opened: PresenceClient) -> None:
+    """With a bulk read or without one, the same outcomes."""
+    first, second, third = switched.user_ids[:3]
+    for user_id in (first, third):
+        await opened.user_presences.update(user_id, source="Outlook", system_presence="Away")
+    asked = [first, second, third, "nobody"]
+    many = opened.user_presences.get_many(asked, source="outlook", ordered=True)
+    unwritten = "present" if switched.switches.unwritten_source == "offline" else "missing"
+    assert [outcome.status for outcome in await many] == [
+        "present",
+        unwritten,
+        "present",
+        "missing",
+    ]
+
+
+async def test_users(switched: Simulator, opened: PresenceClient) -> None:
+    """Everyone in pages, some of them expanded, and the user of the token."""
+    everyone = [user.id async for user in opened.users.list(page_size=25)]
+    assert sorted(map(str, everyone)) == sorted(switched.user_ids)
+    some = await opened.users.list(ids=switched.user_ids[:2], expand=["presence"], state="any")
+    assert [bool(user.presence) for user in some] == [True, True]
+    await opened.user_presences.update(everyone[0], source="MicrosoftTeams", system_presence="Busy")
+    teams = opened.users.list(
+        expand=["integrationPresence"], integration_presence_source="MicrosoftTeams"
+    )
+    shown = [user.id async for user in teams if user.integration_presence]
+    assert everyone[0] in shown
+    me = await opened.users.me(expand=["presence"])
+    assert me.id == switched.user_ids[0]
+
+
+def test_routes_and_simulator_name_the_same_operations() -> None:
+    """The two were written apart; they agree on every method and path."""
+    known = set(Simulator().faults._routes)
+    named = {f"{route.method} {route.template}" for route in routes.ALL_ROUTES}
+    teams = "GET /api/v2/users/{userId}/presences/microsoftteams"
+    assert named - known <= {teams}
+    assert known - named == {"POST /oauth/token", "GET /oauth/authorize"}
+
+
+async def test_a_new_definition_may_lag(sim: Simulator) -> None:
+    """For a moment it is 404, then it is there."""
+    async with (
+        Simulator(users=1, switches=Switches(definition_read_lag=2.0)) as slow,
+        client_for(slow) as client,
+    ):
+        created = await client.definitions.create(
+            OrganizationPresenceDefinition(
+                language_labels={"en_US": "x"}, system_presence=SystemPresenceName.BUSY
+            )
+        )
+        assert isinstance(created.id, str)
+        await refused(client.definitions.get(created.id), NotFoundError, 404)
+        await asyncio.sleep(2)
+        assert (await client.definitions.get(created.id)).id == created.id
+
+
+async def test_a_vendor_that_reads_comma_lists_only() -> None:
+    """Repeated parameters are what is documented; one id at a time works with either."""
+    async with (
+        Simulator(users=3, switches=Switches(array_style="comma")) as sim,
+        client_for(sim) as client,
+    ):
+        for user_id in sim.user_ids:
+            assert [o.status for o in await client.bulk.get([user_id])] == ["present"]
+
+
+async def test_without_permissions() -> None:
+    """Every operation that needs one names it."""
+    async with Simulator(users=2, permissions=()) as sim, client_for(sim) as client:
+        user_id = sim.user_ids[0]
+        definition = OrganizationPresenceDefinition(
+            language_labels={"en_US": "x"}, system_presence=SystemPresenceName.BUSY
+        )
+        older = OrganizationPresence(language_labels={"en_US": "x"})
+        calls: list[tuple[Coroutine[Any, Any, Any], set[str]]] = [
+            (client.definitions.create(definition), {"presence:presenceDefinition:add"}),
+            (client.legacy_definitions.create(older), {"presence:presenceDefinition:add"}),
+            (
+                client.definitions.delete("d"),
+                {"presence:presenceDefinition:delete", "presence:presenceDefinition:edit"},
+            ),
+            (client.legacy_definitions.get("d"), {"presence:presenceDefinition:view"}),
+            (client.sources.create(Source(name="x")), {"presence:source:add"}),
+            (client.sources.delete("s"), {"presence:source:delete", "presence:source:edit"}),
+            (client.settings.get(), {"presence:settings:view"}),
+            (
+                client.user_presences.get_primary_source(user_id),
+                {"presence:userPrimarySource:view"},
+            ),
+            (
+                client.user_presences.update(user_id, message="x"),
+                {"presence:userPresence:edit"},
+            ),
+        ]
+        for call, missing in calls:
+            with pytest.raises(PermissionDeniedError) as caught:
+                await call
+            assert set(caught.value.missing_permissions) == missing
+        (outcome,) = await client.bulk.update([(user_id, "some-id")])
+        assert outcome.status == "rejected"
+        assert isinstance(outcome.error, PermissionDeniedError)
+        assert outcome.error.missing_permissions == ("presence:userPresence:edit",)
+        assert (await client.user_presences.get(user_id)).source == "PURECLOUD"
+
+
+async def test_on_queue_by_permission() -> None:
+    """Where On Queue needs a permission of its own, the error names it."""
+    async with (
+        Simulator(
+            users=1,
+            switches=Switches(on_queue_needs_permission=True),
+            permissions=["presence:userPresence:edit"],
+        ) as sim,
+        client_for(sim) as client,
+    ):
+        with pytest.raises(PermissionDeniedError) as caught:
+            await client.user_presences.update(sim.user_ids[0], system_presence="On Queue")
+        assert caught.value.missing_permissions == ("routing:agent:onqueue",)

@@ -1,0 +1,304 @@
+"""Typical user code, never run: `mypy --strict` must accept it and infer what it says.
+
+What must be refused carries the error code it is refused with; a comment that is not
+needed is an error itself (warn_unused_ignores).
+"""
+
+import ssl
+from collections.abc import AsyncIterator, Iterator
+from datetime import datetime
+from typing import Any, Literal, assert_never, assert_type
+
+from presence_async import (
+    UNSET,
+    AttemptFinished,
+    AuthorizationCode,
+    AuthorizationCodePKCE,
+    ClientCredentials,
+    DecodeError,
+    FanOut,
+    Hook,
+    LimiterWaited,
+    Maybe,
+    MutableUserPresence,
+    OrganizationPresence,
+    OrganizationPresenceDefinition,
+    Outcome,
+    PermissionDeniedError,
+    PKCEPair,
+    PresenceClient,
+    PresenceDefinition,
+    PresenceError,
+    PresenceOutcome,
+    PresenceSettings,
+    ProxySettings,
+    RateLimitStatus,
+    Record,
+    RefreshToken,
+    RequestFinished,
+    RequestStarted,
+    RowFailure,
+    Saml2Bearer,
+    Secret,
+    Source,
+    StaticToken,
+    SystemPresence,
+    SystemPresenceName,
+    TokenRefreshed,
+    UcUserPresence,
+    Unset,
+    UpdateOutcome,
+    User,
+    UserEntityListing,
+    UserPresence,
+    UserPrimarySource,
+    authorize_url,
+    check_state,
+    fan_out,
+    from_json,
+    to_dict,
+    to_json,
+)
+
+
+def every_grant() -> None:
+    """Secrets may be given as str or as Secret; nothing else is a grant."""
+    PresenceClient(region="us_east_1", auth=ClientCredentials("id", "secret"))
+    PresenceClient(region="us_east_1", auth=ClientCredentials("id", Secret("secret")))
+    PresenceClient(base_url="https://gw.test", auth=StaticToken("token"))
+    PresenceClient(region="us_east_1", auth=AuthorizationCode("id", "secret", "code", "https://r"))
+    PresenceClient(region="us_east_1", auth=RefreshToken("id", "refresh"))
+    PresenceClient(region="us_east_1", auth=Saml2Bearer("id", "secret", "assertion", "org"))
+    pair = PKCEPair.generate()
+    assert_type(pair.challenge, str)
+    url = authorize_url(
+        client_id="id",
+        redirect_uri="https://r",
+        state="s",
+        code_challenge=pair.challenge,
+        region="us_east_1",
+    )
+    assert_type(url, str)
+    assert_type(check_state("s", None), bool)
+    PresenceClient(
+        region="us_east_1",
+        auth=AuthorizationCodePKCE("id", "code", "https://r", pair.verifier),
+        on_refresh_token=store,
+    )
+    PresenceClient(region="us_east_1", auth="token")  # type: ignore[arg-type]
+    PresenceClient(region="us_east_1")  # type: ignore[call-arg]
+    ClientCredentials("id", b"secret")  # type: ignore[arg-type]
+
+
+async def store(refresh_token: str) -> None:
+    """Keep a rotated refresh token; a plain function would do as well."""
+
+
+def every_option(context: ssl.SSLContext, hook: Hook) -> PresenceClient:
+    """Constructor options are keywords with plain types."""
+    client = PresenceClient(
+        auth=StaticToken("token"),
+        base_url="https://gw.test",
+        timeout=30,
+        max_wait=0.5,
+        retries=0,
+        pool_size=50,
+        rate_limit=300,
+        proxy=ProxySettings("http://proxy:3128", "user", "password"),
+        ssl=context,
+        hook=hook,
+    )
+    assert_type(client.rate_limit, RateLimitStatus)
+    assert_type(client.rate_limit.next_free, float)
+    assert_type(client.with_options(timeout=5, retries=0), PresenceClient)
+    assert_type(PresenceClient.from_env(max_wait=10), PresenceClient)
+    client.with_options(rate_limit=5)  # type: ignore[call-arg]
+    return client
+
+
+async def lifetime(client: PresenceClient) -> None:
+    """The client is its own context manager's value."""
+    async with client as opened:
+        assert_type(opened, PresenceClient)
+    await client.aclose()
+
+
+async def narrowing(client: PresenceClient) -> str:
+    """A field is a value, null or missing, and type checkers tell the three apart."""
+    presence = await client.user_presences.get("user", source="purecloud")
+    assert_type(presence, UserPresence)
+    assert_type(presence.message, Maybe[str])
+    assert_type(presence.modified_date, datetime | Unset | None)
+    presence.message.upper()  # type: ignore[union-attr]
+    if presence.message is UNSET:
+        return "missing"
+    if presence.message is None:
+        return "null"
+    assert_type(presence.message, str)
+    definition = presence.presence_definition
+    if definition:  # UNSET and None are both false
+        assert_type(definition, PresenceDefinition)
+        name = definition.system_presence
+        if not isinstance(name, Unset) and name is not None:
+            assert_type(name, SystemPresenceName)
+            assert_type(name == SystemPresenceName.ON_QUEUE, bool)
+            assert_type(name.event, str)
+    if presence.modified_date:
+        assert_type(presence.modified_date.isoformat(), str)
+    presence.message = "frozen"  # type: ignore[misc]
+    return presence.message or ""
+
+
+async def sweep(client: PresenceClient, ids: AsyncIterator[str], more: Iterator[str]) -> None:
+    """The fan-out is iterated, awaited, or used as a block; its outcomes are typed."""
+    async for outcome in client.user_presences.get_many(ids, concurrency=8, dedupe="all"):
+        assert_type(outcome, PresenceOutcome)
+        match outcome.status:
+            case "present":
+                assert_type(outcome.presence, UcUserPresence | None)
+            case "missing":
+                assert_type(outcome.user_id, str)
+            case "failed":
+                assert_type(outcome.error, PresenceError | None)
+            case _:
+                assert_never(outcome.status)
+    assert_type(await client.user_presences.get_many(["a", "b"]), list[PresenceOutcome])
+    async with client.user_presences.get_many(more, ordered=True) as outcomes:
+        assert_type(outcomes, FanOut[PresenceOutcome])
+        async for outcome in outcomes:
+            assert_type(outcome.presence, UcUserPresence | None)
+            break
+    assert_type(await client.bulk.get(ids), list[PresenceOutcome])
+    client.user_presences.get_many([1, 2])  # type: ignore[list-item]
+    client.user_presences.get_many(["a"], dedupe="none")  # type: ignore[arg-type]
+
+
+async def any_fan_out(numbers: list[int]) -> None:
+    """Any coroutine function can be fanned out; items and values keep their types."""
+
+    async def half(number: int) -> float:
+        return number / 2
+
+    async for outcome in fan_out(half, numbers, concurrency=4):
+        assert_type(outcome, Outcome[int, float])
+        assert_type(outcome.item, int)
+        assert_type(outcome.unwrap(), float)
+        assert_type(outcome.error, BaseException | None)
+    assert_type(await fan_out(half, iter(numbers)), list[Outcome[int, float]])
+
+
+async def writes(client: PresenceClient) -> None:
+    """Updates by keyword or by body; bulk items as models or as pairs."""
+    update = client.user_presences.update
+    assert_type(await update("user", system_presence="On Queue"), UserPresence)
+    await update("user", definition_id="definition", message="", primary=True)
+    await update("user", UserPresence(message=None), source="LYNC")
+    await update("user", message=5)  # type: ignore[arg-type]
+    rows = [MutableUserPresence(id="a", message="m"), MutableUserPresence(id="b", primary=True)]
+    for outcome in await client.bulk.update(rows):
+        assert_type(outcome, UpdateOutcome)
+        assert_type(outcome.status, Literal["applied", "rejected", "unknown"])
+        assert_type(outcome.presence, UserPresence | None)
+    pairs = [("a", "Busy"), ("b", "31fe3bac-dea6-44b7-bed7-47f91660a1a0")]
+    await client.bulk.update(pairs)
+    await client.bulk.update((user, SystemPresenceName.AWAY) for user in ("a", "b"))
+    await client.bulk.update([("a", PresenceDefinition(id="d")), ("b", UserPresence(message="m"))])
+    primary = await client.user_presences.set_primary_source("user", "source", registered=True)
+    assert_type(primary, UserPrimarySource)
+    assert_type(await client.user_presences.get_primary_source("user"), UserPrimarySource)
+
+
+async def definitions(client: PresenceClient) -> None:
+    """Listings are awaited for all items, iterated, or taken page by page."""
+    everything = await client.definitions.list(deactivated=True, division_ids=["*"])
+    assert_type(everything, list[OrganizationPresenceDefinition])
+    async for legacy in client.legacy_definitions.list(deleted="all"):
+        assert_type(legacy, OrganizationPresence)
+    labels = {"en_US": "Coffee"}
+    created = await client.definitions.create(
+        OrganizationPresenceDefinition(
+            language_labels=labels, system_presence=SystemPresenceName.BREAK
+        )
+    )
+    assert_type(created, OrganizationPresenceDefinition)
+    await client.definitions.delete("definition")
+    deleted = await client.legacy_definitions.delete("definition")
+    assert_type(deleted, OrganizationPresence | None)
+    found = await client.definitions.find(label="Coffee")
+    assert_type(found, tuple[OrganizationPresenceDefinition, ...])
+    assert_type(await client.system_presences.list(), list[SystemPresence])
+    assert_type(await client.system_presences.definition_id("ON_QUEUE"), str)
+
+
+async def the_rest(client: PresenceClient) -> None:
+    """Sources, settings and users."""
+    assert_type(await client.sources.list(), list[Source])
+    assert_type(await client.sources.create(Source(name="door")), Source)
+    assert_type(await client.settings.get(), PresenceSettings)
+    async for user in client.users.list(expand=["presence"]):
+        assert_type(user, User)
+        if user.presence:
+            assert_type(user.presence, UserPresence)
+    async for page in client.users.list(page_size=100).pages():
+        assert_type(page, UserEntityListing)
+        assert_type(page.failures, tuple[RowFailure, ...])
+    assert_type(await client.users.me(), User)
+
+
+async def failures(client: PresenceClient) -> float | None:
+    """Errors are caught by what to do about them; each knows what it knows, typed."""
+    try:
+        await client.settings.get()
+    except PermissionDeniedError as error:
+        assert_type(error.missing_permissions, tuple[str, ...])
+        assert_type(error.needs_all, bool)
+    except DecodeError as error:
+        assert_type(error.failures, tuple[RowFailure, ...])
+    except PresenceError as error:
+        assert_type(error.status, int | None)
+        assert_type(error.outcome_unknown, bool)
+        return error.retry_after
+    except ConnectionError:
+        return None
+    return 0.0
+
+
+def observer(record: Record) -> str:
+    """A hook that handles every record there is."""
+    match record:
+        case RequestStarted(call=number) | LimiterWaited(call=number):
+            assert_type(number, int)
+            return record.path_template
+        case AttemptFinished():
+            assert_type(record.status, int | None)
+            return record.method
+        case RequestFinished():
+            return f"{record.attempts}"
+        case TokenRefreshed():
+            return f"{record.expires_in}"
+        case _:
+            assert_never(record)
+
+
+class Counting:
+    """Any object that can be called with a record is a hook, whatever it returns."""
+
+    def __init__(self) -> None:
+        self.records = 0
+
+    def __call__(self, record: Record) -> int:
+        """Count."""
+        self.records += 1
+        return self.records
+
+
+HOOKS: list[Hook] = [observer, Counting(), print]
+NO_HOOK: Hook = len  # type: ignore[assignment]
+
+
+def conversion(body: bytes) -> None:
+    """JSON to models and back, by class."""
+    presence = from_json(body, UserPresence)
+    assert_type(presence, UserPresence)
+    assert_type(to_json(presence), bytes)
+    assert_type(to_dict(presence), dict[str, Any])
