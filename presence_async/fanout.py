@@ -9,6 +9,7 @@ the workers down, and a consumer that stops stops them at once.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import (
     AsyncGenerator,
@@ -242,22 +243,34 @@ class FanOut(Generic[OutcomeT]):
         return self
 
     async def __anext__(self) -> OutcomeT:
+        outcomes = self._run.outcomes
+        if not outcomes:
+            await self._fill()
+        return outcomes.popleft()
+
+    async def _fill(self) -> None:
         run = self._run
-        if not run.outcomes:
-            if not run.started and run.reason is None:
-                if self._on_start is not None:
-                    self._on_start(self)
-                run.start()
-            try:
-                await run.fill()
-            except asyncio.CancelledError:
-                await run.stop(ClosedError("the fan-out was cancelled"))
-                raise
-        return run.outcomes.popleft()
+        if not run.started and run.reason is None:
+            if self._on_start is not None:
+                self._on_start(self)
+            run.start()
+        try:
+            await run.fill()
+        except asyncio.CancelledError:
+            await run.stop(ClosedError("the fan-out was cancelled"))
+            raise
 
     async def _collect(self) -> list[OutcomeT]:
+        """All outcomes; taken as they lie there, not one await each."""
+        collected: list[OutcomeT] = []
+        outcomes = self._run.outcomes
         async with self:
-            return [outcome async for outcome in self]
+            with contextlib.suppress(StopAsyncIteration):
+                while True:
+                    await self._fill()
+                    collected += outcomes
+                    outcomes.clear()
+        return collected
 
     def __await__(self) -> Generator[Any, None, list[OutcomeT]]:
         return self._collect().__await__()

@@ -259,8 +259,7 @@ class PresenceSession:
             if delay is None:
                 raise failure
             _LOGGER.debug("%s; trying again in %.2f s", failure, delay)
-            if delay:
-                await asyncio.sleep(delay)
+            await asyncio.sleep(delay)
 
     def _deleted_before(self, call: Call, response: Response) -> bool:
         """404 to a repeated DELETE whose first attempt may have arrived: it did."""

@@ -6,6 +6,7 @@ read user by user. A chunk that the vendor refuses is split until the id at faul
 
 from __future__ import annotations
 
+import sys
 from collections import OrderedDict
 from collections.abc import (
     AsyncGenerator,
@@ -45,7 +46,8 @@ DEDUPE_WINDOW: Final = 10_000
 Dedupe: TypeAlias = Literal["window", "all"]
 
 
-@attrs.frozen
+# Not frozen, for speed: a sweep makes fifty for each request.
+@attrs.define
 class PresenceOutcome:
     """What became of one user's read.
 
@@ -85,35 +87,41 @@ class _Chunker:
 
     def __init__(self, dedupe: Dedupe) -> None:
         self._seen: OrderedDict[str, None] = OrderedDict()
-        self._bound = DEDUPE_WINDOW if dedupe == "window" else None
+        self._bound = DEDUPE_WINDOW if dedupe == "window" else sys.maxsize
         self._chunk: list[str | PresenceOutcome] = []
 
     def add(self, user_id: str) -> _Chunk | None:
-        """A full chunk, or None."""
-        entry: str | PresenceOutcome = user_id
-        try:
-            check_text("ids", user_id)
-        except InvalidRequestError as error:
-            entry = PresenceOutcome(user_id, error=error)
-        else:
-            if self._is_repeated(user_id):
-                return None
-        self._chunk.append(entry)
-        return self.rest() if len(self._chunk) == BULK_READ_LIMIT else None
-
-    def _is_repeated(self, user_id: str) -> bool:
+        """A full chunk, or None. Called for every id of a sweep, so it calls little."""
         seen = self._seen
+        if user_id.__class__ is not str or not user_id.isascii() or not user_id:
+            failed = _refused(user_id)
+            if failed is not None:
+                return self._append(failed)
         if user_id in seen:
-            return True
+            return None
         seen[user_id] = None
-        if self._bound is not None and len(seen) > self._bound:
+        if len(seen) > self._bound:
             seen.popitem(last=False)
-        return False
+        return self._append(user_id)
+
+    def _append(self, entry: str | PresenceOutcome) -> _Chunk | None:
+        chunk = self._chunk
+        chunk.append(entry)
+        return self.rest() if len(chunk) == BULK_READ_LIMIT else None
 
     def rest(self) -> _Chunk:
         """What is left over at the end."""
         chunk, self._chunk = self._chunk, []
         return chunk
+
+
+def _refused(user_id: str) -> PresenceOutcome | None:
+    """The outcome of an id that cannot be one; None for one that can."""
+    try:
+        check_text("ids", user_id)
+    except InvalidRequestError as error:
+        return PresenceOutcome(user_id, error=error)
+    return None
 
 
 def _chunks(ids: Iterable[str], dedupe: Dedupe) -> Iterator[_Chunk]:

@@ -347,7 +347,7 @@ async def test_a_saml_assertion_brings_and_renews_a_token(refreshable: bool):  #
 async def test_over_24_idle_hours_no_call_ever_waits_for_a_token(sim: Simulator):
     """An hour's token, a call every ten minutes: no 401, and only the first refresh was waited."""
     notes = _Notes()
-    async with client_for(sim, hook=notes) as client:
+    async with client_for(sim, hook=notes, keep_alive=900) as client:
         for _ in range(24 * 6):
             await client.sources.list()
             await asyncio.sleep(600)
@@ -364,7 +364,7 @@ async def test_over_24_idle_hours_no_call_ever_waits_for_a_token(sim: Simulator)
 
 async def test_24_entirely_idle_hours_leave_a_good_token(sim: Simulator):
     """Nobody calls for a day; the next call goes out at once and is accepted."""
-    async with client_for(sim) as client:
+    async with client_for(sim, keep_alive=900) as client:
         await client.sources.list()
         await asyncio.sleep(24 * HOUR)
         before = sim.token_requests
@@ -501,17 +501,22 @@ async def test_an_authorization_code_is_never_posted_twice(sim: Simulator, fault
         assert sim.token_requests == 1
 
 
-async def test_a_code_survives_a_login_host_that_cannot_be_reached(sim: Simulator):
+async def test_a_code_survives_a_login_host_that_cannot_be_reached():
     """Nothing arrived, so nothing is used up: it works once the host is there."""
-    auth = code_auth(sim)
-    await sim._login.aclose()
-    async with client_for(sim, auth=auth) as client:
-        port = urlsplit(sim.login_url).port
+    async with simulator() as before:
+        ports = {
+            "port": urlsplit(before.base_url).port,
+            "login_port": urlsplit(before.login_url).port,
+        }
+        urls = {"base_url": before.base_url, "login_url": before.login_url}
+    sim = simulator(**ports)
+    client = PresenceClient(auth=code_auth(sim), allow_loopback_http=True, **urls)
+    async with client:
         with pytest.raises(PresenceConnectionError):
             await client.users.me()
-        await sim._login.start()
-        if urlsplit(sim.login_url).port == port:
-            await client.users.me()
+        async with sim:
+            assert (await client.users.me()).id == sim.user_ids[0]
+            assert sim.token_requests == 1
 
 
 async def test_a_call_whose_deadline_passes_while_it_waits_for_a_token_says_so(sim: Simulator):
@@ -562,7 +567,7 @@ async def test_an_odd_lifetime_does_not_harm(sim: Simulator, expires_in: str):
 
 async def test_token_requests_spend_no_permits(sim: Simulator):
     """The login host counts them apart: a budget of one is left whole for the call."""
-    async with client_for(sim, rate_limit=1) as client:
+    async with client_for(sim, rate_limit=1, keep_alive=900) as client:
         start = now()
         await client.sources.list()
         assert now() == pytest.approx(start, abs=0.01)
@@ -587,10 +592,10 @@ async def test_closing_wakes_calls_that_wait_for_a_token(sim: Simulator):
     sim.faults.add(Fault(route=TOKEN, stall=True))
     client: PresenceClient = client_for(sim)
     async with client:
-        tasks = [asyncio.create_task(client.sources.list()) for _ in range(20)]
+        tasks = [asyncio.create_task(client.settings.get()) for _ in range(20)]
         await asyncio.sleep(1)
     await asyncio.wait(tasks)
     errors = [task.exception() for task in tasks]
     assert {str(error) for error in errors} == {
-        "GET /api/v2/presence/sources: the client is closed"
+        "GET /api/v2/presence/settings: the client is closed"
     }
