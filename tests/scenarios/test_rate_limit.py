@@ -298,7 +298,7 @@ async def test_a_lost_answer_costs_its_permit_65_seconds(sim: Simulator):
 
 async def test_a_request_cancelled_in_flight_costs_its_permit_65_seconds(sim: Simulator):
     """Nobody knows whether it arrived."""
-    sim.faults.add(Fault(route=SOURCES, stall=True))
+    sim.faults.add(Fault(route="GET /api/v2/presence/settings", stall=True))
     async with client_for(sim, rate_limit=1) as client:
         task = asyncio.create_task(client.settings.get())
         await asyncio.sleep(3)
