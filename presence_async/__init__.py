@@ -36,6 +36,7 @@ _HOMES = {
     ),
     "presence_async.fanout": ("FanOut", "Outcome", "fan_out"),
     "presence_async.grants": (
+        "Auth",
         "AuthorizationCode",
         "AuthorizationCodePKCE",
         "ClientCredentials",
@@ -84,6 +85,7 @@ _HOMES = {
         "UserPresence",
         "UserPrimarySource",
     ),
+    "presence_async.resources._base": ("Listing",),
     "presence_async.resources.bulk": ("UpdateItem", "UpdateOutcome"),
     "presence_async.resources.reading": ("PresenceOutcome",),
     "presence_async.secret": ("Secret",),
@@ -126,6 +128,7 @@ if TYPE_CHECKING:
         fan_out,
     )
     from presence_async.grants import (
+        Auth,
         AuthorizationCode,
         AuthorizationCodePKCE,
         ClientCredentials,
@@ -176,6 +179,9 @@ if TYPE_CHECKING:
         UserPresence,
         UserPrimarySource,
     )
+    from presence_async.resources._base import (
+        Listing,
+    )
     from presence_async.resources.bulk import (
         UpdateItem,
         UpdateOutcome,
@@ -191,6 +197,7 @@ __all__ = [
     "REGIONS",
     "UNSET",
     "AttemptFinished",
+    "Auth",
     "AuthenticationError",
     "AuthorizationCode",
     "AuthorizationCodePKCE",
@@ -207,6 +214,7 @@ __all__ = [
     "InvalidRequestError",
     "Limit",
     "LimiterWaited",
+    "Listing",
     "Maybe",
     "MutableUserPresence",
     "NotFoundError",

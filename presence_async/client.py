@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from presence_async.auth import OnRefreshToken
     from presence_async.hooks import Hook
     from presence_async.limiter import RateLimitStatus
-    from presence_async.models import SystemPresenceName
+    from presence_async.resources.system_presences import BuiltinIds
 
 __all__ = ["PresenceClient"]
 
@@ -138,19 +138,18 @@ class PresenceClient:
             on_refresh_token=on_refresh_token,
             http=session,
         )
-        self._attach(owned, options, {}, owner=True)
+        self._attach(owned, options, None, owner=True)
 
     def _attach(
         self,
         session: PresenceSession,
         options: CallOptions,
-        builtin_ids: dict[SystemPresenceName, str],
+        builtin_ids: BuiltinIds | None,
         *,
         owner: bool,
     ) -> None:
         self._session = session
         self._options = options
-        self._builtin_ids = builtin_ids
         self._owner = owner
         # Models, converter and resources come with the first client and not with the
         # import of this class: that halves what we add to the import of aiohttp.
@@ -165,6 +164,7 @@ class PresenceClient:
         self.sources = built.sources
         self.settings = built.settings
         self.users = built.users
+        self._builtin_ids = built.system_presences.builtin_ids
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None, **options: Any) -> PresenceClient:
@@ -183,6 +183,7 @@ class PresenceClient:
         Raises:
             ConfigurationError: A variable is missing or unusable; the message names it.
         """
+        options = {name: value for name, value in options.items() if value is not None}
         found = options_from(os.environ if environ is None else environ, given=options.keys())
         return cls(**(found | options))
 

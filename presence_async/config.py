@@ -59,6 +59,9 @@ _LABEL: Final = r"[a-z0-9]([a-z0-9-]*[a-z0-9])?"
 _NAME: Final = re.compile(rf"{_LABEL}(\.{_LABEL})*", re.ASCII)
 # A last label that resolvers take for a number: 2130706433, 0x7f000001, 127.1 and so on.
 _NUMERIC: Final = re.compile(r"(.*\.)?([0-9]+|0x[0-9a-f]*)", re.ASCII)
+# RFC 1035; what is longer fails inside the resolver, far from here.
+_LONGEST_NAME: Final = 253
+_LONGEST_LABEL: Final = 63
 _PATH: Final = re.compile(r"(/[A-Za-z0-9._~!$&'()*+,;=:@-]+)*", re.ASCII)
 
 
@@ -92,7 +95,12 @@ def _is_host(host: str) -> bool:
     if ":" in host or _NUMERIC.fullmatch(host):
         # ipaddress takes a zone after %, which readers and parsers disagree about.
         return "%" not in host and _is_address(host)
-    return _NAME.fullmatch(host) is not None
+    labels = host.split(".")
+    return (
+        _NAME.fullmatch(host) is not None
+        and len(host) <= _LONGEST_NAME
+        and max(map(len, labels)) <= _LONGEST_LABEL
+    )
 
 
 @attrs.frozen

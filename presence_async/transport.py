@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import logging
+import os
 import ssl as ssl_module
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -307,7 +308,9 @@ def _connect_reason(error: aiohttp.ClientConnectorError) -> str:
     if isinstance(cause, ssl_module.SSLError):
         return _tls_reason(cause)
     where = " to the proxy" if isinstance(error, aiohttp.ClientProxyConnectionError) else ""
-    return f"no connection{where} ({cause.strerror or type(cause).__name__})"
+    # Not `cause.strerror`: asyncio writes the address into it.
+    reason = os.strerror(cause.errno) if cause.errno else type(cause).__name__
+    return f"no connection{where} ({reason})"
 
 
 def _tls_reason(error: ssl_module.SSLError) -> str:

@@ -12,7 +12,7 @@ from presence_async.resources.definitions import Definitions
 from presence_async.resources.legacy_definitions import LegacyDefinitions
 from presence_async.resources.settings import Settings
 from presence_async.resources.sources import Sources
-from presence_async.resources.system_presences import SystemPresences
+from presence_async.resources.system_presences import BuiltinIds, SystemPresences
 from presence_async.resources.user_presences import UserPresences
 from presence_async.resources.users import Users
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from presence_async.fanout import FanOut
-    from presence_async.models import SystemPresenceName
     from presence_async.resources._base import Send
 
 __all__ = ["Resources", "build"]
@@ -41,17 +40,17 @@ class Resources(NamedTuple):
 
 def build(
     send: Send,
-    builtin_ids: dict[SystemPresenceName, str],
+    builtin_ids: BuiltinIds | None,
     adopt: Callable[[FanOut[Any]], None],
 ) -> Resources:
     """Every resource over one way out.
 
     Args:
         send: Takes a request, returns its 2xx response.
-        builtin_ids: What is known of the built-in definitions; shared and filled in.
+        builtin_ids: What a client that shares the session knows of the built-in definitions.
         adopt: Ends a fan-out together with the session.
     """
-    system_presences = SystemPresences(send, builtin_ids)
+    system_presences = SystemPresences(send, builtin_ids or BuiltinIds())
     user_presences = UserPresences(send, system_presences, adopt)
     return Resources(
         definitions=Definitions(send),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -16,7 +17,7 @@ from presence_async.resources.legacy_definitions import LegacyDefinitions
 if TYPE_CHECKING:
     from presence_async.errors import RowFailure
 
-__all__ = ["SystemPresences", "SystemPresencesPage"]
+__all__ = ["BuiltinIds", "SystemPresences", "SystemPresencesPage"]
 
 
 @attrs.frozen(kw_only=True)
@@ -27,15 +28,23 @@ class SystemPresencesPage:
     failures: tuple[RowFailure, ...] = ()
 
 
+@attrs.define(eq=False)
+class BuiltinIds:
+    """Ids of built-in definitions looked up so far; the lock keeps it to one look-up."""
+
+    ids: dict[SystemPresenceName, str] = attrs.field(factory=dict)
+    lock: asyncio.Lock = attrs.field(factory=asyncio.Lock)
+
+
 class SystemPresences(Resource):
     """The built-in presences every definition maps to."""
 
-    __slots__ = ("_builtin_ids",)
+    __slots__ = ("builtin_ids",)
 
-    def __init__(self, send: Send, builtin_ids: dict[SystemPresenceName, str]) -> None:
+    def __init__(self, send: Send, builtin_ids: BuiltinIds) -> None:
         """`builtin_ids` is what a client and those derived from it have learned so far."""
         super().__init__(send)
-        self._builtin_ids = builtin_ids
+        self.builtin_ids = builtin_ids
 
     def list(self) -> Listing[SystemPresence, SystemPresencesPage]:
         """List the system presences. No permission needed.
@@ -72,9 +81,11 @@ class SystemPresences(Resource):
             InvalidRequestError: Empty or not a str.
         """
         name = SystemPresenceName(check_text("system_presence", system_presence))
-        if name not in self._builtin_ids:
-            self._builtin_ids.update(await self._look_up())
-        found = self._builtin_ids.get(name)
+        known = self.builtin_ids
+        async with known.lock:
+            if name not in known.ids:
+                known.ids.update(await self._look_up())
+        found = known.ids.get(name)
         if found is None:
             raise NotFoundError(f"no built-in definition for system presence {str(name)!r}")
         return found

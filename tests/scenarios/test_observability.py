@@ -245,8 +245,10 @@ async def test_without_a_hook_no_record_is_made(monkeypatch: pytest.MonkeyPatch)
     """The way of an ordinary call does not even ask for a record."""
     async with RawServer(ok()) as server, raw_client(server) as client:
         monkeypatch.setattr(client._session, "emit", None)
-        for name in ("RequestStarted", "AttemptFinished", "RequestFinished", "LimiterWaited"):
-            monkeypatch.setattr(f"presence_async.session.{name}", None)
+        for name in ("session.RequestStarted", "session.RequestFinished"):
+            monkeypatch.setattr(f"presence_async.{name}", None)
+        for name in ("sending.AttemptFinished", "sending.LimiterWaited"):
+            monkeypatch.setattr(f"presence_async.{name}", None)
         for route in EVERY_KIND.values():
             assert (await send(client, route)).status == 200
 

@@ -227,6 +227,8 @@ REFUSED = [
     "https://gw .test",
     "https://bücher.example",
     "https://ｇｗ.test",  # noqa: RUF001
+    "https://" + "a" * 64 + ".test",
+    "https://" + "a.b" * 90 + ".test",
     "https://gw。test",
     "https://\u212aiwi.test",
     "https://gw\u2024test",

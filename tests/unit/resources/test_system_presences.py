@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,6 +18,9 @@ from presence_async import (
 
 if TYPE_CHECKING:
     from fake_http import FakeApi
+
+    from presence_async import PresenceClient
+    from presence_async.simulator import Simulator
 
 LIST = "GET /api/v2/systempresences"
 CURRENT = "GET /api/v2/presence/definitions"
@@ -106,3 +110,14 @@ async def test_definition_id_refuses(api: FakeApi, bad: Any) -> None:
         await api.client.system_presences.definition_id(bad)
     assert caught.value.field == "system_presence"
     assert api.sent == []
+
+
+async def test_many_first_uses_look_up_once(sim: Simulator, client: PresenceClient) -> None:
+    """Twenty concurrent updates by name share one look-up of the built-in definitions."""
+    await asyncio.gather(
+        *(
+            client.user_presences.update(user_id, system_presence="Busy")
+            for user_id in sim.user_ids[:20]
+        )
+    )
+    assert sim.count("/api/v2/presence/definitions") == 1

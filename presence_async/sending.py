@@ -1,0 +1,220 @@
+"""The way of a request, one concern per stage.
+
+    retrying       verdict after each attempt; sleeps holding nothing
+     └ authorizing    a token; one replay after a 401
+        └ limiting       one permit per wire request
+           └ transport      one exchange
+
+Retrying stands outside the limiter on purpose: every wire request spends a permit, most of
+all when the vendor is complaining. Knows no endpoint.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Final
+
+from presence_async.errors import PresenceConnectionError, PresenceError, PresenceTimeoutError
+from presence_async.failures import api_error
+from presence_async.hooks import AttemptFinished, LimiterWaited
+from presence_async.retry import RetryBudget, backoff, may_repeat, outcome_open
+from presence_async.transport import Exchange
+from presence_async.wire import Response, retry_after_seconds
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from presence_async.auth import Token, TokenKeeper
+    from presence_async.calls import Call
+    from presence_async.hooks import Record
+    from presence_async.limiter import Limiter
+    from presence_async.transport import Transport
+
+__all__ = ["SendPath"]
+
+_LOGGER: Final = logging.getLogger("presence_async.sending")
+_OK_END, _UNAUTHORIZED, _NOT_FOUND, _TOO_MANY = 300, 401, 404, 429
+
+
+class SendPath:
+    """The stages, over what a session owns."""
+
+    def __init__(
+        self,
+        base: str,
+        transport: Transport,
+        limiter: Limiter,
+        keeper: TokenKeeper,
+        *,
+        loop: asyncio.AbstractEventLoop,
+        chance: Callable[[], float],
+        emit: Callable[[Record], None] | None,
+    ) -> None:
+        """Args are the session's.
+
+        Args:
+            base: API base URL, to which targets are appended.
+            transport: Makes the exchanges.
+            limiter: Gives the permits.
+            keeper: Gives the tokens.
+            loop: Whose clock counts.
+            chance: Random numbers from 0 up to 1, for the jitter.
+            emit: Takes the records of attempts and waits; None when nobody looks.
+        """
+        self._base = base
+        self._transport = transport
+        self._limiter = limiter
+        self._keeper = keeper
+        self._loop = loop
+        self._chance = chance
+        self._emit = emit
+        self._budget = RetryBudget()
+
+    async def perform(self, call: Call) -> Response:
+        """Attempts until one succeeds or nothing speaks for another."""
+        attempt = 0
+        while True:
+            attempt += 1
+            exchange = Exchange()
+            failure: PresenceError
+            try:
+                response = await self._authorizing(call, exchange)
+            except (PresenceConnectionError, PresenceTimeoutError) as error:
+                failure = error
+            else:
+                if 200 <= response.status < _OK_END:  # noqa: PLR2004
+                    self._budget.succeeded()
+                    return response
+                if self._deleted_before(call, response):
+                    return Response(204, response.headers, b"")
+                failure = api_error(call.request.route, response)
+            delay = self._pause_before_retry(call, failure, attempt, exchange)
+            if delay is None:
+                raise failure
+            _LOGGER.debug("%s; trying again in %.2f s", failure, delay)
+            await asyncio.sleep(delay)
+
+    def _deleted_before(self, call: Call, response: Response) -> bool:
+        """404 to a repeated DELETE whose first attempt may have arrived: it did."""
+        repeated = call.maybe_applied and call.request.route.method == "DELETE"
+        return repeated and response.status == _NOT_FOUND
+
+    def _pause_before_retry(
+        self, call: Call, failure: PresenceError, attempt: int, exchange: Exchange
+    ) -> float | None:
+        """Seconds to pause before the next attempt, or None for no further attempt."""
+        repeatable = may_repeat(call.request.route, status=failure.status, sent=exchange.sent)
+        if attempt > call.retries or not repeatable:
+            return None
+        if exchange.stale and attempt == 1:
+            # Most likely the connection had been idle too long, and nobody is in trouble.
+            # A server that hangs up on everybody looks the same, so the budget counts.
+            return 0.0 if self._budget.withdraw() else None
+        wait, now = failure.retry_after or 0.0, self._loop.time()
+        if failure.status == _TOO_MANY and wait:
+            # The limiter is paused already; the next attempt queues up there, in order.
+            return 0.0 if now + wait <= call.latest(now) else None
+        delay = max(wait, backoff(attempt, self._chance()))
+        if now + delay > call.latest(now) or not self._budget.withdraw():
+            return None
+        return delay
+
+    async def _authorizing(self, call: Call, exchange: Exchange) -> Response:
+        """The request with a token; after a 401 once more with a new one."""
+        keeper = self._keeper
+        token = keeper.fresh() or await self._token(call)
+        response, token = await self._limiting(call, token, exchange)
+        if response.status != _UNAUTHORIZED:
+            return response
+        keeper.invalidate(token)
+        if call.renewed or (keeper.fresh() is None and not keeper.renewable):
+            return response
+        call.renewed = True
+        return await self._authorizing(call, exchange)
+
+    async def _token(self, call: Call) -> Token:
+        """Wait for a token. What fails here is about the token: the call is not repeated."""
+        try:
+            return await self._keeper.acquire()
+        except (PresenceConnectionError, PresenceTimeoutError):
+            call.retries = 0  # the keeper has made its own attempts
+            raise
+
+    async def _limiting(
+        self, call: Call, token: Token, exchange: Exchange
+    ) -> tuple[Response, Token]:
+        """One wire request under one permit; also tells which token it carried."""
+        limiter = self._limiter
+        if not limiter.try_acquire():
+            await self._wait_for_permit(call)
+            # The wait may have outlived the token.
+            token = self._keeper.fresh() or token
+        call.attempts += 1
+        exchange.sent = exchange.stale = False
+        request = call.request
+        started = self._loop.time()
+        try:
+            response = await self._transport.exchange(
+                request.route,
+                self._base + request.target,
+                token.headers if request.body is None else token.body_headers,
+                request.body,
+                exchange,
+            )
+        except BaseException as error:
+            self._unanswered(call, exchange, error, started)
+            raise
+        limiter.answered()
+        if response.status >= _OK_END:
+            self._refused(call, response)
+        self._tell(call, started, response, None)
+        return response, token
+
+    async def _wait_for_permit(self, call: Call) -> None:
+        now = self._loop.time()
+        await self._limiter.acquire(call.latest(now))
+        waited = self._loop.time() - now
+        route = call.request.route
+        _LOGGER.debug("%s %s waited %.2f s for a permit", route.method, route.template, waited)
+        if self._emit is not None:
+            self._emit(LimiterWaited(call.number, route.method, route.template, waited))
+
+    def _unanswered(
+        self, call: Call, exchange: Exchange, error: BaseException, started: float
+    ) -> None:
+        """Book a wire request that no answer came to."""
+        if exchange.sent:
+            self._limiter.lost()
+            call.maybe_applied |= call.request.route.writes
+        else:
+            self._limiter.unused()
+        failure = error if isinstance(error, PresenceError) else call.interruption
+        self._tell(call, started, None, failure)
+
+    def _refused(self, call: Call, response: Response) -> None:
+        """Take from an unsuccessful answer what concerns more than this call."""
+        call.maybe_applied |= outcome_open(call.request.route, response.status)
+        wait = retry_after_seconds(response.headers)
+        if response.status == _TOO_MANY and wait is not None:
+            _LOGGER.warning("the vendor asks to pause for %g s (429)", wait)
+            self._limiter.pause(wait)
+
+    def _tell(
+        self, call: Call, started: float, response: Response | None, error: PresenceError | None
+    ) -> None:
+        if self._emit is None:
+            return
+        route = call.request.route
+        self._emit(
+            AttemptFinished(
+                call.number,
+                route.method,
+                route.template,
+                attempt=call.attempts,
+                status=None if response is None else response.status,
+                error=error,
+                seconds=self._loop.time() - started,
+                correlation_id=None if response is None else response.correlation_id,
+            )
+        )
