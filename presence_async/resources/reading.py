@@ -7,7 +7,6 @@ read user by user. A chunk that the vendor refuses is split until the id at faul
 from __future__ import annotations
 
 import sys
-from collections import OrderedDict
 from collections.abc import (
     AsyncGenerator,
     AsyncIterable,
@@ -83,36 +82,48 @@ _Chunk: TypeAlias = Sequence[str | PresenceOutcome]
 
 
 class _Chunker:
-    """Distinct ids in chunks of fifty."""
+    """Distinct ids in chunks of fifty, worked on by the batch: this sees every id of a sweep."""
 
     def __init__(self, dedupe: Dedupe) -> None:
-        self._seen: OrderedDict[str, None] = OrderedDict()
+        # Two generations: what is in either has been seen, and the older one is dropped
+        # when the younger is full. So an id is remembered for at least the window.
+        self._recent: set[str] = set()
+        self._older: set[str] = set()
         self._bound = DEDUPE_WINDOW if dedupe == "window" else sys.maxsize
         self._chunk: list[str | PresenceOutcome] = []
 
-    def add(self, user_id: str) -> _Chunk | None:
-        """A full chunk, or None. Called for every id of a sweep, so it calls little."""
-        seen = self._seen
-        if user_id.__class__ is not str or not user_id.isascii() or not user_id:
-            failed = _refused(user_id)
-            if failed is not None:
-                return self._append(failed)
-        if user_id in seen:
-            return None
-        seen[user_id] = None
-        if len(seen) > self._bound:
-            seen.popitem(last=False)
-        return self._append(user_id)
-
-    def _append(self, entry: str | PresenceOutcome) -> _Chunk | None:
+    def add(self, ids: Sequence[str], *, last: bool = False) -> Iterator[_Chunk]:
+        """Take a batch of ids; the full chunks, and with `last` what is left over."""
         chunk = self._chunk
-        chunk.append(entry)
-        return self.rest() if len(chunk) == BULK_READ_LIMIT else None
+        chunk += self._distinct(ids)
+        while len(chunk) >= BULK_READ_LIMIT or (last and chunk):
+            yield chunk[:BULK_READ_LIMIT]
+            del chunk[:BULK_READ_LIMIT]
 
-    def rest(self) -> _Chunk:
-        """What is left over at the end."""
-        chunk, self._chunk = self._chunk, []
-        return chunk
+    def _distinct(self, ids: Sequence[str]) -> list[str | PresenceOutcome]:
+        if _are_plain(ids):
+            return [*self._fresh(dict.fromkeys(ids))]
+        entries: list[str | PresenceOutcome] = []
+        for user_id in ids:
+            refused = _refused(user_id)
+            entries += self._fresh((user_id,)) if refused is None else (refused,)
+        return entries
+
+    def _fresh(self, ids: Iterable[str]) -> list[str]:
+        recent, older = self._recent, self._older
+        fresh = [user_id for user_id in ids if user_id not in recent and user_id not in older]
+        recent.update(fresh)
+        if len(recent) >= self._bound:
+            self._older, self._recent = recent, set()
+        return fresh
+
+
+def _are_plain(ids: Sequence[str]) -> bool:
+    """True when all are what ids usually are; one look at all of them together."""
+    try:
+        return "".join(ids).isascii() and all(ids)
+    except TypeError:
+        return False
 
 
 def _refused(user_id: str) -> PresenceOutcome | None:
@@ -126,24 +137,42 @@ def _refused(user_id: str) -> PresenceOutcome | None:
 
 def _chunks(ids: Iterable[str], dedupe: Dedupe) -> Iterator[_Chunk]:
     chunker = _Chunker(dedupe)
-    for user_id in ids:
-        if chunk := chunker.add(user_id):
-            yield chunk
-    if rest := chunker.rest():
-        yield rest
+    batch: list[str] = []
+    failure: Exception | None = None
+    try:
+        for user_id in ids:
+            batch.append(user_id)
+            if len(batch) == BULK_READ_LIMIT:
+                yield from chunker.add(batch)
+                batch = []
+    except Exception as error:  # noqa: BLE001  # the caller's iterable; raised below
+        failure = error
+    # What it gave before it failed is read all the same.
+    yield from chunker.add(batch, last=True)
+    if failure is not None:
+        raise failure
 
 
 async def _async_chunks(ids: AsyncIterable[str], dedupe: Dedupe) -> AsyncIterator[_Chunk]:
     chunker = _Chunker(dedupe)
+    batch: list[str] = []
+    failure: Exception | None = None
     try:
         async for user_id in ids:
-            if chunk := chunker.add(user_id):
-                yield chunk
-        if rest := chunker.rest():
-            yield rest
+            batch.append(user_id)
+            if len(batch) == BULK_READ_LIMIT:
+                for chunk in chunker.add(batch):
+                    yield chunk
+                batch = []
+    except Exception as error:  # noqa: BLE001  # as above
+        failure = error
     finally:
         if isinstance(ids, AsyncGenerator):
             await ids.aclose()
+    for chunk in chunker.add(batch, last=True):
+        yield chunk
+    if failure is not None:
+        raise failure
 
 
 def chunked(
@@ -261,7 +290,7 @@ def _matched(
     wanted = set(ids)
     found = {row.user_id: row for row in rows.decoded}
     if not rows.failures and found.keys() <= wanted:
-        return [PresenceOutcome(user_id, found.get(user_id)) for user_id in ids]
+        return list(map(PresenceOutcome, ids, map(found.get, ids)))
     errors = {failure.row_id: _row_error(failure, exchange) for failure in rows.failures}
     stray = next((error for id_, error in errors.items() if id_ not in wanted), None)
     if stray is None and not found.keys() <= wanted:

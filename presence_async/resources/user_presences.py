@@ -219,7 +219,7 @@ class UserPresences(Resource):
                 read user by user.
             concurrency: Requests in flight at most.
             ordered: Outcomes in the order of the ids instead of as they come.
-            dedupe: "window" reads an id once within any 10,000 distinct ones, "all" once
+            dedupe: "window" reads an id once within at least 10,000 others, "all" once
                 altogether, at its price in memory.
 
         Returns:

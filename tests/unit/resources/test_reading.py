@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -29,7 +30,7 @@ from presence_async.resources.reading import (
 from presence_async.wire import Request, Response
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable
+    from collections.abc import Iterable, Iterator
 
 
 def row(user_id: str) -> dict[str, Any]:
@@ -263,9 +264,9 @@ def test_chunks_hold_fifty(count: int, dedupe: Any) -> None:
 
 
 def test_dedupe_window_forgets_and_all_does_not() -> None:
-    """An id is read again only when ten thousand others came between, or never."""
-    others = [f"u{number}" for number in range(DEDUPE_WINDOW)]
-    near = ["a", *others[:-1], "a"]
+    """An id is read once within ten thousand others, again after twice as many, or never."""
+    others = [f"u{number}" for number in range(2 * DEDUPE_WINDOW)]
+    near = ["a", *others[: DEDUPE_WINDOW - 1], "a"]
     far = ["a", *others, "a"]
 
     def reads(ids: list[str], dedupe: Any) -> int:
@@ -409,3 +410,30 @@ def test_one_right_outcome_per_id(
         else:
             # Refused and unknown at once: the vendor may say either.
             assert outcome.status == "failed" or outcome.user_id in unknown
+
+
+@pytest.mark.parametrize("kind", ["sync", "async"])
+async def test_ids_before_a_failing_source_are_read(kind: str) -> None:
+    """What the caller's iterable gave before it failed comes out as chunks first."""
+
+    def some() -> Iterator[str]:
+        yield from ("a", "b")
+        raise LookupError("no more")
+
+    async def some_async() -> AsyncIterator[str]:
+        for user_id in some():
+            yield user_id
+
+    chunks: list[list[Any]] = []
+
+    async def read() -> None:
+        source = chunked(some() if kind == "sync" else some_async(), "all")
+        if isinstance(source, AsyncIterator):
+            async for chunk in source:
+                chunks.append(list(chunk))  # noqa: PERF401  # kept when it raises
+        else:
+            chunks.extend(list(chunk) for chunk in source)
+
+    with pytest.raises(LookupError, match="no more"):
+        clock.run(read())
+    assert chunks == [["a", "b"]]
