@@ -53,6 +53,8 @@ LONGEST_LIFETIME: Final = 172_800.0
 EXPIRY_MARGIN: Final = 5.0
 # Renewal starts between these shares of the lifetime, by chance, so that many
 # processes that started together do not renew together.
+# How long nobody asks again when the login host throttles without saying how long.
+THROTTLE_PAUSE: Final = 10.0
 RENEW_FROM, RENEW_SPREAD = 0.75, 0.15
 # Nothing asks for a token on its own more often than this, however short a token lives.
 RENEW_PAUSE: Final = 10.0
@@ -99,18 +101,27 @@ class _Grant:
 
 
 def _read_grant(response: Response, asked_at: float) -> _Grant:
-    """The grant in a 200 of the token endpoint; some errors come as 200 too."""
+    """The grant in an answer of the token endpoint, or its error."""
+    grant = _granted(response, asked_at)
+    if grant is None:
+        # Raised here, where no local variable holds the answer: it may echo a secret.
+        raise token_error(TOKEN, response)
+    return grant
+
+
+def _granted(response: Response, asked_at: float) -> _Grant | None:
+    """The grant, or None where there is none; some errors come as 200 too."""
     try:
         body: Any = json.loads(response.body)
     except (ValueError, RecursionError):
         body = None
     if not 200 <= response.status < 300 or not isinstance(body, dict) or "error" in body:  # noqa: PLR2004
-        raise token_error(TOKEN, response)
+        return None
     access, kind = body.get("access_token"), body.get("token_type", "bearer")
     if not isinstance(access, str) or not _VISIBLE.fullmatch(access):
-        raise token_error(TOKEN, response)
+        return None
     if not isinstance(kind, str) or kind.lower() != "bearer":
-        raise token_error(TOKEN, response)
+        return None
     told = body.get("expires_in")
     lifetime = ASSUMED_LIFETIME
     if isinstance(told, int | float) and not isinstance(told, bool) and told > 0:
@@ -322,6 +333,8 @@ class TokenKeeper:
         now = self._loop.time()
         pause = error.retry_after or 0.0
         if isinstance(error, RateLimitedError):
+            # The vendor's throttling 400 names no time.
+            error.retry_after = pause = pause or THROTTLE_PAUSE
             self._held, self._held_until = copy.copy(error), now + pause
         _LOGGER.warning("token refresh failed: %s", error)
         self._emit(TokenRefreshed(None, background=background, error=error))

@@ -88,17 +88,15 @@ class Grants:
         self, form: Mapping[str, str], authorization: str | None
     ) -> dict[str, Any]:
         verifier = form.get("code_verifier")
-        if verifier is not None and authorization is None:
-            client = self._public_client(form)
-        else:
-            client = self._client(authorization)
+        public = verifier is not None and authorization is None
+        client = self._public_client(form) if public else self._client(authorization)
         code = self._authority.redeem_code(form.get("code", ""))
         if code is None or code.client_id != client.id:
             raise self._grant_error("invalid_grant", "invalid authorization code")
         if code.redirect_uri != form.get("redirect_uri"):
             raise self._grant_error("invalid_grant", "redirect_uri does not match")
         self._check_verifier(code.challenge, verifier)
-        refresh = self._authority.issue_refresh(Refresh(client.id, code.user_id))
+        refresh = self._authority.issue_refresh(Refresh(client.id, code.user_id, public))
         return self._answer(self._authority.issue_token(client, code.user_id), refresh)
 
     def _check_verifier(self, challenge: str | None, verifier: str | None) -> None:
@@ -112,9 +110,11 @@ class Grants:
             raise self._grant_error("invalid_grant", "code_verifier is wrong")
 
     def _refresh_token(self, form: Mapping[str, str], authorization: str | None) -> dict[str, Any]:
-        client = self._client(authorization)
         value = form.get("refresh_token", "")
         refresh = self._authority.refresh(value)
+        # RFC 6749, section 6: only a client with a secret has to show it.
+        public = refresh is not None and refresh.public and authorization is None
+        client = self._public_client(form) if public else self._client(authorization)
         if refresh is None or refresh.client_id != client.id:
             raise self._grant_error("invalid_grant", "invalid refresh token")
         if self._switches.refresh_rotates:

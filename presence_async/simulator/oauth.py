@@ -71,6 +71,7 @@ class Refresh:
 
     client_id: str
     user_id: str
+    public: bool = False  # from a PKCE login: its client has no secret to show
 
 
 class TokenError(Exception):

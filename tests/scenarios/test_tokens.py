@@ -599,3 +599,19 @@ async def test_closing_wakes_calls_that_wait_for_a_token(sim: Simulator):
     assert {str(error) for error in errors} == {
         "GET /api/v2/presence/settings: the client is closed"
     }
+
+
+async def test_a_pkce_login_is_renewed_without_a_secret(sim: Simulator) -> None:
+    """A client without a secret refreshes by its id in the form (RFC 6749, section 6)."""
+    sim.add_client("public", "unused", user_id=sim.user_ids[0], redirect_uri="https://app.test/cb")
+    pair = PKCEPair.generate()
+    code = sim.issue_code(
+        "public", sim.user_ids[0], "https://app.test/cb", code_challenge=pair.challenge
+    )
+    auth = AuthorizationCodePKCE("public", code, "https://app.test/cb", pair.verifier)
+    async with client_for(sim, auth=auth, keep_alive=900) as client:
+        await client.users.me()
+        await asyncio.sleep(86_400)
+        assert (await client.users.me()).id == sim.user_ids[0]
+    assert sim.token_requests > 2
+    assert {request.status for request in sim.requests} == {200}

@@ -1091,11 +1091,14 @@ async def test_a_renewal_that_comes_due_during_a_refresh_is_left_to_it():
     await kept.keeper.aclose()
 
 
-async def test_throttling_without_a_time_holds_nobody_back():
-    """The vendor's 400 names none: the next caller may ask."""
+async def test_throttling_without_a_time_holds_everybody_for_a_while():
+    """The vendor's 400 names none: ten seconds pass before anybody asks again."""
     kept = new_keeper(answer(400, error="x", description="rate limit exceeded"), granted())
-    with pytest.raises(RateLimitedError) as throttled:
-        await kept.token()
-    assert throttled.value.retry_after is None
+    for _ in range(2):
+        with pytest.raises(RateLimitedError) as throttled:
+            await kept.token()
+        assert throttled.value.retry_after == 10
+    assert len(kept.login.requests) == 1
+    await asyncio.sleep(10)
     assert await kept.token() == "token-1"
     await kept.keeper.aclose()

@@ -435,5 +435,5 @@ async def test_ids_before_a_failing_source_are_read(kind: str) -> None:
             chunks.extend(list(chunk) for chunk in source)
 
     with pytest.raises(LookupError, match="no more"):
-        clock.run(read())
+        await read()
     assert chunks == [["a", "b"]]
