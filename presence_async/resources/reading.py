@@ -15,7 +15,8 @@ from collections.abc import (
     Iterator,
     Sequence,
 )
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, cast
 
 import attrs
 
@@ -35,6 +36,8 @@ from presence_async.wire import path_value, repeated
 if TYPE_CHECKING:
     from presence_async.converter import Rows
     from presence_async.wire import Request
+
+_ONLY_STR: Final = frozenset({str})
 
 __all__ = ["BULK_READ_LIMIT", "PURECLOUD", "Dedupe", "PresenceOutcome", "PresenceReader"]
 
@@ -137,18 +140,18 @@ def _refused(user_id: str) -> PresenceOutcome | None:
 
 def _chunks(ids: Iterable[str], dedupe: Dedupe) -> Iterator[_Chunk]:
     chunker = _Chunker(dedupe)
-    batch: list[str] = []
+    left = iter(ids)
     failure: Exception | None = None
-    try:
-        for user_id in ids:
-            batch.append(user_id)
-            if len(batch) == BULK_READ_LIMIT:
-                yield from chunker.add(batch)
-                batch = []
-    except Exception as error:  # noqa: BLE001  # the caller's iterable; raised below
-        failure = error
-    # What it gave before it failed is read all the same.
-    yield from chunker.add(batch, last=True)
+    more = True
+    while more:
+        batch: list[str] = []
+        try:
+            # Extending keeps what came before a failure; list(islice()) would drop it.
+            batch.extend(islice(left, BULK_READ_LIMIT))
+        except Exception as error:  # noqa: BLE001  # the caller's iterable; raised below
+            failure = error
+        more = len(batch) == BULK_READ_LIMIT and failure is None
+        yield from chunker.add(batch, last=not more)
     if failure is not None:
         raise failure
 
@@ -206,7 +209,9 @@ class PresenceReader:
 
     async def read(self, chunk: _Chunk) -> Sequence[PresenceOutcome]:
         """One outcome per entry of the chunk, in its order; fails for none of them together."""
-        ids = [entry for entry in chunk if isinstance(entry, str)]
+        ids = cast("Sequence[str]", chunk)
+        if not _ONLY_STR.issuperset(map(type, chunk)):
+            ids = [entry for entry in chunk if isinstance(entry, str)]
         outcomes = await self._halving.outcomes(ids) if ids else ()
         if len(ids) == len(chunk):
             return outcomes
@@ -287,8 +292,8 @@ def _matched(
     A row that cannot be understood, or names none of these users, may be anybody's who is
     not accounted for: such a user is not known to be missing.
     """
-    wanted = set(ids)
     found = {row.user_id: row for row in rows.decoded}
+    wanted = set(ids)
     if not rows.failures and found.keys() <= wanted:
         return list(map(PresenceOutcome, ids, map(found.get, ids)))
     errors = {failure.row_id: _row_error(failure, exchange) for failure in rows.failures}

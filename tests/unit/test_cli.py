@@ -7,6 +7,7 @@ import http.client
 import io
 import json
 import os
+import runpy
 import signal
 import subprocess
 import sys
@@ -147,3 +148,14 @@ def test_ids_come_from_a_file_or_standard_input(
     monkeypatch.setattr(sys, "stdin", io.StringIO("c\nd"))
     assert cli._ids("-") == ["c", "d"]
     assert cli._ids(None) is None
+
+
+def test_the_package_is_runnable(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`python -m presence_async` ends with the exit code of the command."""
+    monkeypatch.setattr(sys, "argv", ["presence_async", "demo", "--ids", "x"])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_module("presence_async", run_name="__main__")
+    assert ended.value.code == 2
+    assert "--ids goes with --real" in capsys.readouterr().err
