@@ -15,8 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from bisect import bisect_right, insort
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from typing import Final
 
 import attrs
@@ -57,19 +56,24 @@ class RateLimitStatus:
 class Ledger:
     """Pure accounting of permits; `now` is any monotonic clock in seconds."""
 
-    __slots__ = ("_cooling", "in_flight", "limit")
+    __slots__ = ("_answered", "_lost", "in_flight", "limit")
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self.in_flight = 0
-        self._cooling: list[float] = []  # the moments at which permits come back, sorted
+        # The moments at which permits come back. Time only goes forward, so each of the two
+        # is in order by itself, and no limit is too high to keep.
+        self._answered: deque[float] = deque()
+        self._lost: deque[float] = deque()
 
     def free(self, now: float) -> int:
         """Permits to be had now."""
-        cooling = self._cooling
-        if cooling and cooling[0] <= now:
-            del cooling[: bisect_right(cooling, now)]
-        return self.limit - self.in_flight - len(cooling)
+        answered, lost = self._answered, self._lost
+        while answered and answered[0] <= now:
+            answered.popleft()
+        while lost and lost[0] <= now:
+            lost.popleft()
+        return self.limit - self.in_flight - len(answered) - len(lost)
 
     def take(self) -> None:
         """One permit goes out; only after `free` said there is one."""
@@ -78,24 +82,26 @@ class Ledger:
     def answered(self, now: float) -> None:
         """The request of one permit was answered at `now`."""
         self.in_flight -= 1
-        insort(self._cooling, now + WINDOW + MARGIN)
+        self._answered.append(now + WINDOW + MARGIN)
 
     def lost(self, now: float) -> None:
         """The request of one permit may have arrived, and no answer will come."""
         self.in_flight -= 1
-        insort(self._cooling, now + WINDOW + LOST_MARGIN)
+        self._lost.append(now + WINDOW + LOST_MARGIN)
 
     def unused(self) -> None:
         """The request of one permit certainly never left."""
         self.in_flight -= 1
 
-    def forecast(self, now: float, not_before: float) -> Forecast:
-        """When waiters can be served, at the soonest, and none of them before `not_before`.
+    def forecast(self, now: float, not_before: float, waiters: int) -> Forecast:
+        """When `waiters` can be served, at the soonest, and none of them before `not_before`.
 
         A permit in flight comes back a window after an answer that may come now, and so
         does one that serves a waiter, counted from then.
         """
-        moments = [now] * self.free(now) + self._cooling + [now + AGAIN] * self.in_flight
+        # Of a limit so high that it is none, no more than there are waiters for.
+        moments = [now] * min(self.free(now), waiters) + [now + AGAIN] * self.in_flight
+        moments += (*self._answered, *self._lost)
         if not_before > now:
             moments = [max(moment, not_before) for moment in moments]
         # A permit that serves someone now may be back before a lost one is.
@@ -143,7 +149,7 @@ class Limiter:
             remaining=0 if paused or waiting else self._ledger.free(now),
             in_flight=self._ledger.in_flight,
             waiting=waiting,
-            next_free=self._forecast(now)[waiting] - now,
+            next_free=self._forecast(now, waiting + 1)[waiting] - now,
             paused_for=paused,
         )
 
@@ -168,8 +174,9 @@ class Limiter:
         if self.try_acquire():
             return
         now = self._loop.time()
-        forecast = self._forecast(now)
-        soonest = forecast[len(self._waiters)]
+        waiting = len(self._waiters)
+        forecast = self._forecast(now, waiting + 1)
+        soonest = forecast[waiting]
         if soonest > latest:
             raise self._too_late(soonest - now)
         waiter = self._loop.create_future()
@@ -218,8 +225,8 @@ class Limiter:
             self._timer.cancel()
             self._timer = None
 
-    def _forecast(self, now: float) -> Forecast:
-        return self._ledger.forecast(now, self._paused_until)
+    def _forecast(self, now: float, waiters: int) -> Forecast:
+        return self._ledger.forecast(now, self._paused_until, waiters)
 
     def _too_late(self, wait: float) -> RateLimitedError:
         return RateLimitedError(
@@ -260,7 +267,7 @@ class Limiter:
         if not self._waiters:
             return
         now = self._loop.time()
-        forecast = self._forecast(now)
+        forecast = self._forecast(now, len(self._waiters))
         staying: OrderedDict[asyncio.Future[None], float] = OrderedDict()
         for waiter, latest in self._waiters.items():
             soonest = forecast[len(staying)]

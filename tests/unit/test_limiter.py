@@ -163,13 +163,22 @@ def test_the_ledger_agrees_with_a_model_of_single_permits(
             model.in_flight -= 1
             model.back += {"answered": [at + BACK], "lost": [at + LOST]}.get(step, [])
         assert ledger.in_flight == model.in_flight
-        forecast = ledger.forecast(at, at + pause)
+        forecast = ledger.forecast(at, at + pause, 3 * limit + 2)
         for position in range(3 * limit + 2):
             exact = model.moment(position, at, at + pause)
             if position < limit or model.spread(at, at + pause) <= BACK:
                 assert forecast[position] == pytest.approx(exact, abs=1e-6)
             else:  # later rounds behind a lost request: never too late
                 assert forecast[position] <= exact + 1e-6
+
+
+def test_a_limit_that_is_none_costs_no_memory():
+    """A limit of a billion is counted without a list of a billion permits."""
+    ledger = Ledger(1_000_000_000)
+    ledger.take()
+    ledger.lost(0.0)
+    assert ledger.forecast(0.0, 7.0, 2)[1] == 7.0
+    assert ledger.free(0.0) == 999_999_999
 
 
 def test_the_ledger_forgets_permits_that_have_come_back():
@@ -180,7 +189,7 @@ def test_the_ledger_forgets_permits_that_have_come_back():
             assert ledger.free(second) > 0
             ledger.take()
             ledger.answered(second)
-    assert len(ledger._cooling) == 3
+    assert len(ledger._answered) == 3
 
 
 # -- what arrives at a server
