@@ -23,6 +23,14 @@ Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 _PLACEHOLDER: Final = re.compile(r"\{(\w+)\}")
 
 
+_SNAKE: Final = {
+    "userId": "user_id",
+    "sourceId": "source_id",
+    "definitionId": "definition_id",
+    "presenceId": "presence_id",
+}
+
+
 @attrs.frozen(eq=False)
 class Route:
     """One operation of the API.
@@ -43,12 +51,15 @@ class Route:
     permissions: tuple[str, ...] = ()
     needs_all: bool = True
     note: str = ""
-    # The template cut at its placeholders, so that building a path is one join.
-    _pieces: tuple[str, ...] = attrs.field(init=False, repr=False)
+    # The template cut at its placeholders: its head, then each placeholder's argument name
+    # with the text behind it.
+    _pieces: tuple[str, tuple[tuple[str, str], ...]] = attrs.field(init=False, repr=False)
 
     @_pieces.default
-    def _cut(self) -> tuple[str, ...]:
-        return tuple(_PLACEHOLDER.split(self.template))
+    def _cut(self) -> tuple[str, tuple[tuple[str, str], ...]]:
+        head, *rest = _PLACEHOLDER.split(self.template)
+        names = [_SNAKE.get(name, name) for name in rest[::2]]
+        return head, tuple(zip(names, rest[1::2], strict=True))
 
     @property
     def writes(self) -> bool:
@@ -66,26 +77,13 @@ class Route:
         Raises:
             InvalidRequestError: A value that cannot stand in a path; `field` names it.
         """
-        pieces = self._pieces
-        target = pieces[0]
-        for index, value in enumerate(values):
-            name = pieces[2 * index + 1]
-            target += path_value(_snake(name), value) + pieces[2 * index + 2]
+        target, gaps = self._pieces
+        for (name, text), value in zip(gaps, values, strict=True):
+            target += path_value(name, value) + text
         if query is not None:
             target += query_string(query)
         return Request(self, target, body)
 
-
-def _snake(name: str) -> str:
-    return _SNAKE.get(name, name)
-
-
-_SNAKE: Final = {
-    "userId": "user_id",
-    "sourceId": "source_id",
-    "definitionId": "definition_id",
-    "presenceId": "presence_id",
-}
 
 _EDIT: Final = "presence:userPresence:edit"
 

@@ -143,17 +143,21 @@ class PresenceSession:
 
     def check_usable(self) -> None:
         """Raise ClosedError, with the reason, where the session cannot be used."""
-        if self._state != "open":
-            hint = ": use it inside `async with`" if self._state == "not entered" else ""
-            raise ClosedError(f"the client is {self._state}{hint}")
-        if self._pid != os.getpid():
-            raise ClosedError("the client was opened before a fork; open one in this process")
         try:
             here = asyncio.get_running_loop()
         except RuntimeError:
             here = None
-        if here is not self._loop:
-            raise ClosedError("the client was opened on another event loop")
+        if self._state != "open" or here is not self._loop:
+            raise ClosedError(self._unusable())
+
+    def _unusable(self) -> str:
+        """Why. In a forked child the loop does not run, so the pid need not be asked for before."""
+        if self._state != "open":
+            hint = ": use it inside `async with`" if self._state == "not entered" else ""
+            return f"the client is {self._state}{hint}"
+        if self._pid != os.getpid():
+            return "the client was opened before a fork; open one in this process"
+        return "the client was opened on another event loop"
 
     def adopt(self, closable: Closable) -> None:
         """End `closable` when the session closes (if it still lives then)."""

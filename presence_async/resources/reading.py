@@ -279,7 +279,8 @@ def check_source(source: Any) -> str:
 
 def presence_request(user_id: str, source: str) -> Request:
     """The single read of one user on one source."""
-    if is_purecloud(check_source(source)):
+    # The default is let through unchecked: this is the way of every single read.
+    if source == PURECLOUD or is_purecloud(check_source(source)):
         return routes.GET_PURECLOUD_PRESENCE.request(user_id)
     return routes.GET_PRESENCE.request(user_id, source)
 

@@ -107,8 +107,10 @@ async def test_a_forked_process_is_told_apart() -> None:
     """A session that another process opened is refused (with a real fork: test_lifetime)."""
     session = session_for("https://api.test")
     session.open()
-    own, session._pid = session._pid, -1
+    own = session._pid, session._loop
+    # In a child no loop is running, least of all that of the parent.
+    session._pid, session._loop = -1, None
     with pytest.raises(ClosedError, match="opened before a fork; open one in this process"):
         await ask(session)
-    session._pid = own
+    session._pid, session._loop = own
     await session.aclose()
