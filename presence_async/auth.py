@@ -53,9 +53,9 @@ LONGEST_LIFETIME: Final = 172_800.0
 EXPIRY_MARGIN: Final = 5.0
 # Renewal starts between these shares of the lifetime, by chance, so that many
 # processes that started together do not renew together.
+RENEW_FROM, RENEW_SPREAD = 0.75, 0.15
 # How long nobody asks again when the login host throttles without saying how long.
 THROTTLE_PAUSE: Final = 10.0
-RENEW_FROM, RENEW_SPREAD = 0.75, 0.15
 # Nothing asks for a token on its own more often than this, however short a token lives.
 RENEW_PAUSE: Final = 10.0
 
@@ -91,7 +91,7 @@ def _token(secret: Secret, expires_at: float, user_agent: str) -> Token:
 
 
 @attrs.frozen
-class _Grant:
+class _Issued:
     """What the token endpoint granted."""
 
     access_token: Secret
@@ -100,22 +100,22 @@ class _Grant:
     asked_at: float
 
 
-def _read_grant(response: Response, asked_at: float) -> _Grant:
+def _read_issued(response: Response, asked_at: float) -> _Issued:
     """The grant in an answer of the token endpoint, or its error."""
-    grant = _granted(response, asked_at)
+    grant = _issued(response, asked_at)
     if grant is None:
         # Raised here, where no local variable holds the answer: it may echo a secret.
         raise token_error(TOKEN, response)
     return grant
 
 
-def _granted(response: Response, asked_at: float) -> _Grant | None:
+def _issued(response: Response, asked_at: float) -> _Issued | None:
     """The grant, or None where there is none; some errors come as 200 too."""
     try:
         body: Any = json.loads(response.body)
     except (ValueError, RecursionError):
         body = None
-    if not 200 <= response.status < 300 or not isinstance(body, dict) or "error" in body:  # noqa: PLR2004
+    if not response.ok or not isinstance(body, dict) or "error" in body:
         return None
     access, kind = body.get("access_token"), body.get("token_type", "bearer")
     if not isinstance(access, str) or not _VISIBLE.fullmatch(access):
@@ -131,7 +131,7 @@ def _granted(response: Response, asked_at: float) -> _Grant | None:
     renewing = None
     if isinstance(refresh, str) and refresh and refresh.isascii() and refresh.isprintable():
         renewing = Secret(refresh)
-    return _Grant(Secret(access), renewing, lifetime, asked_at)
+    return _Issued(Secret(access), renewing, lifetime, asked_at)
 
 
 class TokenKeeper:
@@ -164,8 +164,8 @@ class TokenKeeper:
         self._closed = False
         self._task: asyncio.Task[Token | PresenceError] | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._held: RateLimitedError | None = None
-        self._held_until = 0.0
+        self._throttled: RateLimitedError | None = None
+        self._throttled_until = 0.0
         if isinstance(auth, StaticToken):
             self._token = _token(auth.access_token, float("inf"), user_agent)
 
@@ -189,7 +189,7 @@ class TokenKeeper:
             raise ClosedError("the client is closed")
         task = self._task
         if task is None:
-            self._refuse_when_held()
+            self._refuse_when_throttled()
             task = self._start(background=False)
         await asyncio.wait({task})
         if task.cancelled():
@@ -227,11 +227,11 @@ class TokenKeeper:
             return None
         return auth.renewal(self._refresh_token) if self._asked else auth.first_request()
 
-    def _refuse_when_held(self) -> None:
+    def _refuse_when_throttled(self) -> None:
         """While the login host throttles, nobody asks it again."""
-        wait = self._held_until - self._loop.time()
-        if self._held is not None and wait > 0:
-            error = copy.copy(self._held)
+        wait = self._throttled_until - self._loop.time()
+        if self._throttled is not None and wait > 0:
+            error = copy.copy(self._throttled)
             error.retry_after = wait
             raise error
 
@@ -262,7 +262,7 @@ class TokenKeeper:
         self._note_failure(outcome, background=background)
         return outcome
 
-    async def _fetch(self) -> _Grant:
+    async def _fetch(self) -> _Issued:
         request = self._next_request()
         if request is None:
             raise AuthenticationError(self._dead_end())
@@ -279,12 +279,12 @@ class TokenKeeper:
             await asyncio.sleep(delay)
             attempt += 1
 
-    async def _ask(self, request: TokenRequest) -> _Grant:
+    async def _ask(self, request: TokenRequest) -> _Issued:
         """One post; remembers that it was made, unless it was certainly never looked at."""
         before, self._asked = self._asked, True
         asked_at = self._loop.time()
         try:
-            return _read_grant(await self._post(request), asked_at)
+            return _read_issued(await self._post(request), asked_at)
         except PresenceError as error:
             unsent = error.status is None and not error.outcome_unknown
             if unsent or isinstance(error, RateLimitedError):
@@ -297,8 +297,8 @@ class TokenKeeper:
         what = "was refused" if self._refused else "has expired"
         return f"the token {what} and {type(self._auth).__name__} cannot renew it: log in again"
 
-    async def _accept(self, grant: _Grant, *, background: bool) -> Token:
-        self._held_until = 0.0
+    async def _accept(self, grant: _Issued, *, background: bool) -> Token:
+        self._throttled_until = 0.0
         self._refused = False
         usable = max(grant.lifetime - EXPIRY_MARGIN, grant.lifetime / 2)
         self._token = _token(grant.access_token, grant.asked_at + usable, self._user_agent)
@@ -333,9 +333,9 @@ class TokenKeeper:
         now = self._loop.time()
         pause = error.retry_after or 0.0
         if isinstance(error, RateLimitedError):
-            # The vendor's throttling 400 names no time.
-            error.retry_after = pause = pause or THROTTLE_PAUSE
-            self._held, self._held_until = copy.copy(error), now + pause
+            pause = pause or THROTTLE_PAUSE  # the vendor's throttling 400 names no time
+            error.retry_after = pause
+            self._throttled, self._throttled_until = copy.copy(error), now + pause
         _LOGGER.warning("token refresh failed: %s", error)
         self._emit(TokenRefreshed(None, background=background, error=error))
         token = self._token
@@ -349,12 +349,12 @@ class TokenKeeper:
         if self._timer is not None:
             self._timer.cancel()
         if not self._closed:
-            soonest = max(self._loop.time() + RENEW_PAUSE, self._held_until)
+            soonest = max(self._loop.time() + RENEW_PAUSE, self._throttled_until)
             self._timer = self._loop.call_at(max(when, soonest), self._renew)
 
     def _renew(self) -> None:
         self._timer = None
-        if self._loop.time() < self._held_until:
-            self._renew_at(self._held_until)
+        if self._loop.time() < self._throttled_until:
+            self._renew_at(self._throttled_until)
         elif self._task is None:
             self._start(background=True)

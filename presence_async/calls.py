@@ -32,7 +32,7 @@ class Call:
         "max_wait",
         "maybe_applied",
         "number",
-        "renewed",
+        "replayed",
         "request",
         "retries",
         "started",
@@ -50,7 +50,7 @@ class Call:
         self.max_wait = options.max_wait
         self.retries = options.retries
         self.attempts = 0  # wire requests made
-        self.renewed = False  # the one replay after a 401 is spent
+        self.replayed = False  # the one replay after a 401 is spent
         self.maybe_applied = False  # a write left, and nobody knows what became of it
         self.interruption: PresenceError | None = None
         self.task = task

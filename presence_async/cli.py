@@ -90,7 +90,7 @@ def _count(text: str) -> int:
 
 def _port(text: str) -> int:
     value = int(text)
-    if not 0 <= value <= 65535:  # noqa: PLR2004  # the range of TCP ports
+    if not 0 <= value <= 65535:  # the range of TCP ports
         raise argparse.ArgumentTypeError("must be from 0 to 65535")
     return value
 

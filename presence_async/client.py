@@ -113,6 +113,9 @@ class PresenceClient:
                 f"auth must be one of the grants, such as ClientCredentials, not "
                 f"{type(auth).__name__}"
             )
+        for name, callback in (("hook", hook), ("on_refresh_token", on_refresh_token)):
+            if callback is not None and not callable(callback):
+                raise ConfigurationError(f"{name} must be callable, not {type(callback).__name__}")
         config = ClientConfig(
             endpoints=Endpoints.of(
                 region=region,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import ssl as ssl_module
 import sys
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
@@ -19,7 +20,6 @@ from presence_async.errors import ConfigurationError
 from presence_async.secret import Secret, encodable
 
 if TYPE_CHECKING:
-    import ssl as ssl_module
     from collections.abc import Mapping
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "ClientConfig",
     "Endpoints",
     "ProxySettings",
+    "login_base",
     "positive",
 ]
 
@@ -67,6 +68,8 @@ _PATH: Final = re.compile(r"(/[A-Za-z0-9._~!$&'()*+,;=:@-]+)*", re.ASCII)
 
 def _region_domain(region: str) -> str:
     """The domain of a region given by key (dashes or underscores, any case) or domain."""
+    if not isinstance(region, str):
+        raise ConfigurationError(f"region must be a str, not {type(region).__name__}")
     wanted = region.strip().lower()
     domain = REGIONS.get(wanted.replace("-", "_"))
     if domain is None and wanted in REGIONS.values():
@@ -186,8 +189,6 @@ class Endpoints:
         if region is not None and (base_url is not None or login_url is not None):
             raise ConfigurationError("give either region or base_url and login_url, not both")
         if region is not None:
-            if not isinstance(region, str):
-                raise ConfigurationError(f"region must be a str, not {type(region).__name__}")
             domain = _region_domain(region)
             return cls(api=f"https://api.{domain}", login=f"https://login.{domain}")
         if base_url is None:
@@ -212,6 +213,19 @@ def positive(name: str, value: Any, *, zero: bool = False) -> float:
             f"{name} must be a finite number {'from' if zero else 'above'} 0, not {value!r}"
         )
     return float(value)
+
+
+def login_base(*, region: str | None, login_url: str | None, allow_loopback_http: bool) -> str:
+    """The login base of a region, or an explicit one.
+
+    Raises:
+        ConfigurationError: Neither or both given, unknown region, unsafe URL.
+    """
+    if (region is None) == (login_url is None):
+        raise ConfigurationError("give either region or login_url")
+    if region is not None:
+        return f"https://login.{_region_domain(region)}"
+    return _checked_base("login_url", login_url, allow_loopback_http=allow_loopback_http)
 
 
 def _whole(name: str, value: Any, *, lowest: int) -> int:
@@ -317,5 +331,10 @@ class ClientConfig:
         positive("read_timeout", self.read_timeout)
         _whole("rate_limit", self.rate_limit, lowest=1)
         _whole("max_response_bytes", self.max_response_bytes, lowest=1)
+        # Also refuses False, which would turn verification off.
+        if self.ssl is not None and not isinstance(self.ssl, ssl_module.SSLContext):
+            raise ConfigurationError(
+                f"ssl must be an ssl.SSLContext, not {type(self.ssl).__name__}"
+            )
         if self.proxy is not None and not isinstance(self.proxy, ProxySettings):
             raise ConfigurationError("proxy must be a ProxySettings or a URL")

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 __all__ = ["api_error", "token_error"]
 
-_OK, _REDIRECT, _BAD_REQUEST, _SERVER = 200, 300, 400, 500
 _MESSAGE_LENGTH: Final = 500
 # A list of permissions may be longer than the part of a message that is worth showing.
 _SEARCHED_LENGTH: Final = 8000
@@ -97,12 +96,12 @@ def api_error(route: Route, response: Response) -> PresenceError:
         context["correlation_id"] = _text(body.get("contextId"))
     message = _text(body.get("message")) or _bodiless(response.status)
     status = response.status
-    if status == 403:  # noqa: PLR2004
+    if status == 403:
         named = _PERMISSION.findall(_text(body.get("message"), _SEARCHED_LENGTH) or "")
         return _permission_error(route, message, tuple(dict.fromkeys(named)), context)
-    if status == 404 and route.note:  # noqa: PLR2004
+    if status == 404 and route.note:
         message = f"{message}; {route.note}"
-    if status >= _SERVER or status < _BAD_REQUEST:
+    if status >= 500 or status < 400:
         return ServerError(message, **context)
     kind = _BY_STATUS.get(status)
     if kind is None:
@@ -111,7 +110,7 @@ def api_error(route: Route, response: Response) -> PresenceError:
 
 
 def _bodiless(status: int) -> str:
-    if _OK <= status < _BAD_REQUEST:
+    if 200 <= status < 400:
         return "the answer is a redirect or an unexpected success, which this API never sends"
     return "the answer carries no error body"
 
@@ -158,9 +157,9 @@ def token_error(route: Route, response: Response) -> PresenceError:
     description = next(filter(None, texts), None)
     detail = f" ({description})" if description else ""
     status = response.status
-    if status == 429 or "rate limit exceeded" in (description or "").lower():  # noqa: PLR2004
+    if status == 429 or "rate limit exceeded" in (description or "").lower():
         return RateLimitedError(f"the login host throttles token requests{detail}", **context)
-    if status >= _SERVER or (status == 408 and code is None):  # noqa: PLR2004
+    if status >= 500 or (status == 408 and code is None):
         return ServerError(f"the login host failed{detail}", outcome_unknown=True, **context)
     if code == "invalid_client":
         return AuthenticationError(
@@ -170,6 +169,6 @@ def token_error(route: Route, response: Response) -> PresenceError:
         return AuthenticationError(
             f"the code, refresh token or assertion is unknown, used or expired{detail}", **context
         )
-    if _OK <= status < _REDIRECT and code is None:
+    if response.ok and code is None:
         return AuthenticationError("the login host answered without a token", **context)
     return AuthenticationError(f"the login host refused to issue a token{detail}", **context)

@@ -202,6 +202,11 @@ class _Run(Generic[ItemT, OutcomeT]):
         if isinstance(self._async_source, AsyncGenerator):
             await self._close_source(self._async_source)
 
+    async def ended(self) -> None:
+        """Wait until every item has its outcome."""
+        while self._workers:
+            await asyncio.wait(self._workers)
+
     async def _close_source(self, source: AsyncGenerator[ItemT, Any]) -> None:
         """Left to the garbage collector it would end in some later turn of the loop."""
         try:
@@ -235,9 +240,22 @@ class FanOut(Generic[OutcomeT]):
         concurrency: int,
         ordered: bool = False,
         on_start: Callable[[FanOut[Any]], None] | None = None,
+        loses_nothing: bool = False,
     ) -> None:
+        """Use `fan_out`; the arguments it does not have are for `get_many` and bulk updates.
+
+        Args:
+            step: Makes the outcomes of one item; fails for none of them.
+            items: What to work on.
+            concurrency: Steps at a time.
+            ordered: Outcomes in the order of the items.
+            on_start: Called when the first outcome is asked for.
+            loses_nothing: Being aborted does not cut the steps off: they fail by themselves
+                and every item keeps its outcome. Only for one that is being awaited.
+        """
         self._run: _Run[Any, OutcomeT] = _Run(step, items, concurrency, ordered=ordered)
         self._on_start = on_start
+        self._loses_nothing = loses_nothing
 
     def __aiter__(self) -> FanOut[OutcomeT]:
         return self
@@ -292,7 +310,10 @@ class FanOut(Generic[OutcomeT]):
 
     async def abort(self, reason: PresenceError) -> None:
         """As `aclose`, and whoever still iterates gets `reason`."""
-        await self._run.stop(reason)
+        if self._loses_nothing:
+            await self._run.ended()
+        else:
+            await self._run.stop(reason)
 
     def __del__(self) -> None:
         self._run.cancel(ClosedError("the fan-out is closed"))

@@ -15,7 +15,7 @@ from urllib.parse import quote, urlencode
 
 import attrs
 
-from presence_async.config import Endpoints
+from presence_async.config import login_base
 from presence_async.errors import ConfigurationError
 from presence_async.secret import MaskedBytes, MaskedStr, Secret, encodable
 
@@ -307,12 +307,7 @@ def authorize_url(
     for name, value in (("client_id", client_id), ("redirect_uri", redirect_uri), ("state", state)):
         if not isinstance(value, str) or not value or not encodable(value):
             raise ConfigurationError(f"{name} must be a non-empty str of Unicode text")
-    endpoints = Endpoints.of(
-        region=region,
-        base_url=login_url,
-        login_url=login_url,
-        allow_loopback_http=allow_loopback_http,
-    )
+    base = login_base(region=region, login_url=login_url, allow_loopback_http=allow_loopback_http)
     query = {
         "response_type": "code",
         "client_id": client_id,
@@ -323,7 +318,7 @@ def authorize_url(
         if not isinstance(code_challenge, str) or not _CHALLENGE.fullmatch(code_challenge):
             raise ConfigurationError("code_challenge must be a PKCEPair's challenge")
         query |= {"code_challenge": code_challenge, "code_challenge_method": "S256"}
-    return f"{endpoints.login}/oauth/authorize?{urlencode(query, quote_via=quote)}"
+    return f"{base}/oauth/authorize?{urlencode(query, quote_via=quote)}"
 
 
 def check_state(expected: str, received: str | None) -> bool:

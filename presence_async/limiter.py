@@ -82,7 +82,7 @@ class Ledger:
     def answered(self, now: float) -> None:
         """The request of one permit was answered at `now`."""
         self.in_flight -= 1
-        self._answered.append(now + WINDOW + MARGIN)
+        self._answered.append(now + AGAIN)
 
     def lost(self, now: float) -> None:
         """The request of one permit may have arrived, and no answer will come."""
@@ -210,7 +210,11 @@ class Limiter:
     def unused(self) -> None:
         """The holder's request certainly never left: its permit is free again."""
         self._ledger.unused()
-        self._serve()
+        if self._loop.time() < self._paused_until:
+            # It serves somebody when the pause ends, which may be before the timer.
+            self._look_ahead()
+        else:
+            self._serve()
 
     def pause(self, seconds: float) -> None:
         """Obey a Retry-After on behalf of everyone; who cannot wait that long hears it now."""
@@ -229,9 +233,12 @@ class Limiter:
         return self._ledger.forecast(now, self._paused_until, waiters)
 
     def _too_late(self, wait: float) -> RateLimitedError:
+        why = f"the budget of {self._ledger.limit} requests a minute is spent"
+        if self._paused_until > self._loop.time():
+            why = "the vendor asked everyone with this token to pause (429)"
         return RateLimitedError(
-            f"the budget of {self._ledger.limit} requests a minute is spent; this call could be "
-            f"served in {wait:.1f} s at the soonest, which is beyond its max_wait or timeout",
+            f"{why}; this call could be served in {wait:.1f} s at the soonest, which is beyond "
+            "its max_wait or timeout",
             retry_after=wait,
         )
 

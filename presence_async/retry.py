@@ -16,9 +16,6 @@ if TYPE_CHECKING:
 __all__ = ["RetryBudget", "backoff", "may_repeat", "outcome_open"]
 
 RETRIED_STATUSES: Final = frozenset({408, 429, 502, 503, 504})
-_TOO_MANY: Final = 429
-_TIMED_OUT: Final = 408
-_SERVER_FAULT: Final = 500
 
 BACKOFF_BASE: Final = 0.5
 BACKOFF_CAP: Final = 20.0
@@ -28,7 +25,7 @@ _ROUNDING: Final = 1e-9
 
 def outcome_open(route: Route, status: int) -> bool:
     """True when a write that was answered `status` may still have taken effect."""
-    return route.writes and (status == _TIMED_OUT or status >= _SERVER_FAULT)
+    return route.writes and (status == 408 or status >= 500)
 
 
 def may_repeat(route: Route, *, status: int | None, sent: bool) -> bool:
@@ -43,7 +40,7 @@ def may_repeat(route: Route, *, status: int | None, sent: bool) -> bool:
         return route.repeatable or not sent
     if status not in RETRIED_STATUSES:
         return False
-    return route.repeatable or status == _TOO_MANY
+    return route.repeatable or status == 429
 
 
 def backoff(attempt: int, chance: float) -> float:

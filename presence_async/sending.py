@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 __all__ = ["SendPath"]
 
 _LOGGER: Final = logging.getLogger("presence_async.sending")
-_OK_END, _UNAUTHORIZED, _NOT_FOUND, _TOO_MANY = 300, 401, 404, 429
 
 
 class SendPath:
@@ -83,8 +82,9 @@ class SendPath:
             except (PresenceConnectionError, PresenceTimeoutError) as error:
                 failure = error
             else:
-                if 200 <= response.status < _OK_END:  # noqa: PLR2004
+                if response.ok:
                     self._budget.succeeded()
+                    response.attempts = call.attempts
                     return response
                 if self._deleted_before(call, response):
                     return Response(204, response.headers, b"")
@@ -98,7 +98,7 @@ class SendPath:
     def _deleted_before(self, call: Call, response: Response) -> bool:
         """404 to a repeated DELETE whose first attempt may have arrived: it did."""
         repeated = call.maybe_applied and call.request.route.method == "DELETE"
-        return repeated and response.status == _NOT_FOUND
+        return repeated and response.status == 404
 
     def _pause_before_retry(
         self, call: Call, failure: PresenceError, attempt: int, exchange: Exchange
@@ -112,7 +112,7 @@ class SendPath:
             # A server that hangs up on everybody looks the same, so the budget counts.
             return 0.0 if self._budget.withdraw() else None
         wait, now = failure.retry_after or 0.0, self._loop.time()
-        if failure.status == _TOO_MANY and wait:
+        if failure.status == 429 and wait:
             # The limiter is paused already; the next attempt queues up there, in order.
             return 0.0 if now + wait <= call.latest(now) else None
         delay = max(wait, backoff(attempt, self._chance()))
@@ -125,12 +125,12 @@ class SendPath:
         keeper = self._keeper
         token = keeper.fresh() or await self._token(call)
         response, token = await self._limiting(call, token, exchange)
-        if response.status != _UNAUTHORIZED:
+        if response.status != 401:
             return response
         keeper.invalidate(token)
-        if call.renewed or (keeper.fresh() is None and not keeper.renewable):
+        if call.replayed or (keeper.fresh() is None and not keeper.renewable):
             return response
-        call.renewed = True
+        call.replayed = True
         return await self._authorizing(call, exchange)
 
     async def _token(self, call: Call) -> Token:
@@ -166,9 +166,9 @@ class SendPath:
             self._unanswered(call, exchange, error, started)
             raise
         limiter.answered()
-        if response.status >= _OK_END:
+        if not response.ok:
             self._refused(call, response)
-        self._tell(call, started, response, None)
+        self._attempt_finished(call, started, response, None)
         return response, token
 
     async def _wait_for_permit(self, call: Call) -> None:
@@ -190,17 +190,17 @@ class SendPath:
         else:
             self._limiter.unused()
         failure = error if isinstance(error, PresenceError) else call.interruption
-        self._tell(call, started, None, failure)
+        self._attempt_finished(call, started, None, failure)
 
     def _refused(self, call: Call, response: Response) -> None:
         """Take from an unsuccessful answer what concerns more than this call."""
         call.maybe_applied |= outcome_open(call.request.route, response.status)
         wait = retry_after_seconds(response.headers)
-        if response.status == _TOO_MANY and wait is not None:
+        if response.status == 429 and wait is not None:
             _LOGGER.warning("the vendor asks to pause for %g s (429)", wait)
             self._limiter.pause(wait)
 
-    def _tell(
+    def _attempt_finished(
         self, call: Call, started: float, response: Response | None, error: PresenceError | None
     ) -> None:
         if self._emit is None:

@@ -44,7 +44,6 @@ __all__ = ["Exchange", "Transport"]
 _LOGGER: Final = logging.getLogger("presence_async.transport")
 # What aiohttp itself sends a second time on a connection that turns out to be dead.
 _RESENT_BY_AIOHTTP: Final = frozenset({"GET", "PUT", "DELETE"})
-_PROXY_REFUSES: Final = 407
 # Aborted connections end in the next turns of the loop; this is only a safety net.
 _ABORT_SECONDS: Final = 1.0
 
@@ -99,6 +98,10 @@ class Exchange:
 
 def _refuse_unsuited(session: aiohttp.ClientSession) -> None:
     """A caller's session must not change what we send or how answers are judged."""
+    if not isinstance(session, aiohttp.ClientSession):
+        raise ConfigurationError(
+            f"session must be an aiohttp.ClientSession, not {type(session).__name__}"
+        )
     loop = asyncio.get_running_loop()
     unsuited = [
         reason
@@ -201,7 +204,7 @@ class Transport:
             finally:
                 # Gives the connection back after a complete read, closes it otherwise.
                 response.release()
-            if response.status != _PROXY_REFUSES or "proxy" not in self._options:
+            if response.status != 407 or "proxy" not in self._options:
                 return Response(response.status, response.headers, content)
             exchange.sent = False  # no further than the proxy
             failure = PresenceConnectionError(_proxy_reason(response.status))
@@ -318,7 +321,7 @@ def _tls_reason(error: ssl_module.SSLError) -> str:
 
 
 def _proxy_reason(status: int) -> str:
-    if status == _PROXY_REFUSES:
+    if status == 407:
         return "the proxy wants other credentials (407)"
     return f"the proxy refused to connect ({status})"
 

@@ -49,11 +49,18 @@ class Response:
         status: HTTP status.
         headers: Header fields; looks up names without regard to case.
         body: The whole body, decompressed.
+        attempts: Wire requests that the call made for it.
     """
 
     status: int
     headers: Mapping[str, str] = attrs.field(repr=False)
     body: bytes = attrs.field(repr=False)
+    attempts: int = attrs.field(default=1, repr=False)
+
+    @property
+    def ok(self) -> bool:
+        """True for 2xx."""
+        return 200 <= self.status < 300
 
     @property
     def correlation_id(self) -> str | None:
@@ -103,4 +110,5 @@ def repeated(name: str, values: Sequence[str]) -> str:
 def retry_after_seconds(headers: Mapping[str, str]) -> float | None:
     """`Retry-After` in seconds: the vendor sends whole seconds; anything else is ignored."""
     text = headers.get("Retry-After", "").strip()
-    return float(text) if text.isascii() and text.isdigit() and len(text) < 10 else None  # noqa: PLR2004  # ten digits are three centuries
+    # Ten digits are three centuries.
+    return float(text) if text.isascii() and text.isdigit() and len(text) < 10 else None

@@ -66,6 +66,19 @@ class ClockLoop(asyncio.SelectorEventLoop):
         return 1767225600.0 + self._jumping.now - 1000.0
 
 
+class DryLoop(ClockLoop):
+    """The clock without sockets: it need not poll before it jumps."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._jumping.select = self._jump  # type: ignore[method-assign]
+
+    def _jump(self, timeout: float | None = None) -> list[Any]:
+        assert timeout is not None, "nothing is ready and no timer is pending"
+        self.advance(timeout)
+        return []
+
+
 def run(main: Coroutine[Any, Any, T]) -> T:
     """Run one coroutine on a fresh ClockLoop, as `asyncio.run` does."""
     with asyncio.Runner(loop_factory=ClockLoop) as runner:
@@ -76,3 +89,25 @@ def leftovers() -> list[asyncio.Task[Any]]:
     """Tasks other than the current one that are still alive in the running loop."""
     current = asyncio.current_task()
     return [task for task in asyncio.all_tasks() if task is not current]
+
+
+def check_no_leftovers(loop: asyncio.AbstractEventLoop) -> None:
+    """Fail when a task, a socket or a timer is still alive."""
+    assert leftovers() == []
+    selector: Any = getattr(loop, "_selector", None)
+    if selector is not None:  # uvloop has none
+        own = loop._ssock.fileno()  # type: ignore[attr-defined]
+        assert [key.fd for key in selector.get_map().values() if key.fd != own] == []
+        timers = [timer for timer in loop._scheduled if not timer.cancelled()]  # type: ignore[attr-defined]
+        assert timers == []
+
+
+def dry(main: Coroutine[Any, Any, None]) -> None:
+    """Run a coroutine that needs time and no sockets; check that it leaves nothing."""
+
+    async def checked() -> None:
+        await main
+        check_no_leftovers(asyncio.get_running_loop())
+
+    with asyncio.Runner(loop_factory=DryLoop) as runner:
+        runner.run(checked())

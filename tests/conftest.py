@@ -6,8 +6,8 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
-from clock import ClockLoop
-from support import check_no_leftovers, client_for
+from clock import ClockLoop, check_no_leftovers
+from support import client_for
 
 from presence_async.simulator import Simulator
 
@@ -22,7 +22,7 @@ def pytest_asyncio_loop_factories(
 ) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
     """Every async test runs on the hand-moved clock, or with `real_loop` on a real one.
 
-    Threads, name look-ups, subprocesses and files of a journal need real time.
+    Threads, name look-ups and subprocesses need real time.
     """
     if item.get_closest_marker("real_loop") is not None:
         return {"real": asyncio.SelectorEventLoop}

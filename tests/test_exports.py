@@ -27,7 +27,7 @@ def homes() -> dict[str, set[str]]:
 def imported_after(statements: str) -> set[str]:
     """Which heavy modules are loaded in a fresh interpreter after `statements`."""
     code = f"import sys\n{statements}\nprint(*(set(sys.modules) & {set(HEAVY)!r}))"
-    done = subprocess.run(  # noqa: S603
+    done = subprocess.run(  # noqa: S603  # this interpreter, our own code
         [
             sys.executable,
             "-I",
@@ -140,7 +140,7 @@ def test_every_public_method_is_documented(name: str, member: str):
 def test_star_import_gives_all_of_it_and_nothing_else():
     """A star import works, gives each public name, and none of the machinery."""
     names: dict[str, object] = {}
-    exec("from presence_async import *", names)  # noqa: S102
+    exec("from presence_async import *", names)  # noqa: S102  # only a module has it
     del names["__builtins__"]
     assert set(names) == set(presence_async.__all__)
 
@@ -156,7 +156,7 @@ def test_an_unknown_name_is_an_attribute_error():
     with pytest.raises(AttributeError, match="'presence_async' has no attribute 'PresenceKlient'"):
         _ = presence_async.PresenceKlient
     with pytest.raises(ImportError, match="cannot import name 'PresenceKlient'"):
-        exec("from presence_async import PresenceKlient", {})  # noqa: S102
+        exec("from presence_async import PresenceKlient", {})  # noqa: S102  # our own text
 
 
 def test_a_name_is_looked_up_once(monkeypatch: pytest.MonkeyPatch):

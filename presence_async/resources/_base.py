@@ -60,7 +60,7 @@ class Resource:
     async def _one(self, request: Request, cls: type[ModelT]) -> ModelT:
         """Send, and structure the answer as one `cls`."""
         response = await self._send(request)
-        return decoded(request, response, lambda body: converter.structure(body, cls))
+        return decoded(request, response, converter.structure, cls)
 
     def _listing(
         self, request_page: Callable[[int], Request], cls: type[Model], *, paged: bool = False
@@ -70,15 +70,20 @@ class Resource:
         async def fetch(number: int) -> Any:
             request = request_page(number)
             response = await self._send(request)
-            return decoded(request, response, lambda body: converter.structure_listing(body, cls))
+            return decoded(request, response, converter.structure_listing, cls)
 
         return Listing(fetch, request_page(1).route, paged=paged)
 
 
-def decoded(request: Request, response: Response, structure: Callable[[bytes], T]) -> T:
-    """`structure(response.body)`; a DecodeError learns which exchange it is about."""
+def decoded(
+    request: Request,
+    response: Response,
+    structure: Callable[[bytes, type[ModelT]], T],
+    cls: type[ModelT],
+) -> T:
+    """`structure(response.body, cls)`; a DecodeError learns which exchange it is about."""
     try:
-        return structure(response.body)
+        return structure(response.body, cls)
     except DecodeError as error:
         failure = error
     for name, value in context(request, response).items():
@@ -94,7 +99,7 @@ def context(request: Request, response: Response) -> dict[str, Any]:
         "correlation_id": response.correlation_id,
         "method": route.method,
         "path_template": route.template,
-        "attempts": 1,
+        "attempts": response.attempts,
         # The answer was a success, so a write has taken effect, whatever the answer says.
         "outcome_unknown": route.writes,
     }

@@ -144,7 +144,7 @@ class Bulk(Resource):
 
         Returns:
             One outcome per item, in order: applied, rejected with the vendor's reason, or
-            unknown.
+            unknown. Also when the client is closed meanwhile.
 
         Raises:
             InvalidRequestError: An item that is none, or a user twice on one source
@@ -160,6 +160,7 @@ class Bulk(Resource):
             concurrency=concurrency,
             ordered=True,
             on_start=self._adopt,
+            loses_nothing=True,
         )
 
     async def _encoded(self, checked: Sequence[_Checked]) -> list[_Row]:
@@ -182,9 +183,7 @@ class Bulk(Resource):
         request = routes.BULK_UPDATE.request(body=b"[" + b",".join(r.body for r in rows) + b"]")
         try:
             response = await self._send(request)
-            answer = decoded(
-                request, response, lambda body: converter.structure_rows(body, UserPresence)
-            )
+            answer = decoded(request, response, converter.structure_rows, UserPresence)
         except PresenceError as error:
             return error
         return _matched(rows, answer, context(request, response))
@@ -228,7 +227,7 @@ def _wire_row(name: str, item: Any) -> tuple[dict[str, Any], str | None]:
         wire = converter.to_dict(writable(item, keep="id"))
         check_text(f"{name}.id", wire.get("id"))
         return wire, None
-    if not isinstance(item, tuple) or len(item) != 2:  # noqa: PLR2004  # a pair
+    if not isinstance(item, tuple) or len(item) != 2:  # a pair
         raise InvalidRequestError(
             f"{name} must be a MutableUserPresence or a pair of user id and presence",
             field=name,

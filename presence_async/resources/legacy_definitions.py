@@ -144,9 +144,7 @@ class LegacyDefinitions(Resource):
         response = await self._send(request)
         if not response.body.strip():
             return None
-        return decoded(
-            request, response, lambda body: converter.structure(body, OrganizationPresence)
-        )
+        return decoded(request, response, converter.structure, OrganizationPresence)
 
 
 def _body(definition: OrganizationPresence) -> bytes:

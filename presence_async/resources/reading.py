@@ -225,9 +225,7 @@ class PresenceReader:
         request = self._bulk_request(ids)
         try:
             response = await self._send(request)
-            rows = decoded(
-                request, response, lambda body: converter.structure_rows(body, UcUserPresence)
-            )
+            rows = decoded(request, response, converter.structure_rows, UcUserPresence)
         except PresenceError as error:
             return error
         self._has_bulk = True
@@ -256,9 +254,7 @@ class PresenceReader:
         try:
             request = presence_request(user_id, self._source)
             response = await self._send(request)
-            presence = decoded(
-                request, response, lambda body: converter.structure(body, UserPresence)
-            )
+            presence = decoded(request, response, converter.structure, UserPresence)
         except NotFoundError:
             return PresenceOutcome(user_id)
         except PresenceError as error:

@@ -56,9 +56,7 @@ class SystemPresences(Resource):
 
         async def fetch(_: int) -> SystemPresencesPage:
             response = await self._send(request)
-            rows = decoded(
-                request, response, lambda body: converter.structure_rows(body, SystemPresence)
-            )
+            rows = decoded(request, response, converter.structure_rows, SystemPresence)
             return SystemPresencesPage(entities=tuple(rows.decoded), failures=rows.failures)
 
         return Listing(fetch, request.route)

@@ -1,7 +1,8 @@
 """Presence definitions: one store, shown in the shapes of two API families.
 
-The ten built-in records, their ids and the three spellings of a system presence come from
-section 7.2 of the reference; the life cycle from 7.3.
+The ten built-in records, their ids and the life cycle are those of the vendor's Terraform
+provider and the answer captured in its tests. The three spellings of a system presence are
+those of that answer, of the enum in the Python SDK 269.0.0 and of the vendor's event sample.
 """
 
 from __future__ import annotations
@@ -102,7 +103,7 @@ class Definitions:
 
     Args:
         seed: Which ids new records get.
-        switches: Rows 13, 14 and 30 of the unknowns.
+        switches: Those about built-in ids, labels in use and changes of a definition.
         monotonic: Loop time, for the lag of new records.
     """
 

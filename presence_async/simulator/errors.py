@@ -1,7 +1,7 @@
 """The vendor's REST error, as an exception and as the `ErrorBody` on the wire.
 
-Codes follow section 5 of the reference (the vendor's 2018 swagger and today's generated
-documentation). Texts are invented in the vendor's manner: nobody may depend on them.
+Codes follow the vendor's swagger of March 2018 and today's generated documentation. Texts are
+invented in the vendor's manner: nobody may depend on them.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from presence_async.simulator.organization import Organization
     from presence_async.simulator.switches import Switches
 
-# `request.bytes.max`, the documented default (sections 3 and 4).
+# The default of `request.bytes.max` on the vendor's limits page.
 MAX_BODY_BYTES = 512_000
 
 

@@ -74,7 +74,7 @@ class _Protocol(web.RequestHandler):
         if isinstance(exc, web.RequestPayloadError):
             status = 400
         code, text = "bad.request", "The request could not be understood."
-        if status >= 500:  # noqa: PLR2004  our own fault
+        if status >= 500:  # our own fault
             _log.error("the simulator failed", exc_info=exc)
             code, text = "internal.server.error", "The simulator failed."
         correlation_id = uuid_for(id(request), "refused", status)

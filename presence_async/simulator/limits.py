@@ -1,8 +1,8 @@
 """Requests per minute, counted at the server.
 
-Section 4 of the reference: 300 a minute for one token, 3000 for one user through one OAuth
-client and for one user in all; a 429 with `Retry-After` in whole seconds; none of the old
-`inin-ratelimit` headers.
+The vendor's limits page: 300 a minute for one token, 3000 for one user through one OAuth
+client and for one user in all. A 429 carries `Retry-After` in whole seconds; the old
+`inin-ratelimit` headers were withdrawn in June 2021.
 """
 
 from __future__ import annotations

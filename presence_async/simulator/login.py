@@ -1,4 +1,4 @@
-"""The login service: token endpoint and authorize page (section 2 of the reference)."""
+"""The login service: token endpoint and authorize page."""
 
 from __future__ import annotations
 

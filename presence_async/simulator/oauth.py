@@ -1,7 +1,7 @@
 """OAuth clients, tokens and codes of the login server. No HTTP here.
 
-Facts: section 2 of the reference. Token errors carry `error`, `description` and
-`error_description`, the last two equal.
+The grants are those of the vendor's Python SDK 269.0.0. Recorded token errors carry `error`,
+`description` and `error_description`, the last two equal.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class Refresh:
 
 
 class TokenError(Exception):
-    """A refusal by the login server; its body is not an ErrorBody (section 2.3)."""
+    """A refusal by the login server; its body is not an ErrorBody."""
 
     def __init__(self, status: int, error: str, description: str) -> None:
         super().__init__(status, error, description)
@@ -98,7 +98,7 @@ class Authority:
     Args:
         seed: Makes tokens and codes repeatable.
         lifetime: Seconds a token lives.
-        switches: Row 29 of the unknowns.
+        switches: `token_limit` is the one that counts here.
         clock: Loop time, which expiry follows.
     """
 

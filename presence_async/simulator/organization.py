@@ -233,6 +233,6 @@ class Organization:
         record = self.definitions.get(definition_id)
         if record is None or record.deactivated:
             status = self._switches.unknown_definition_status
-            code = "not.found" if status == 404 else "bad.request"  # noqa: PLR2004
+            code = "not.found" if status == 404 else "bad.request"
             raise ApiError(status, code, f"Unable to find presence definition [{definition_id}]")
         return record

@@ -1,4 +1,4 @@
-"""The vendor's page envelope (section 6 of the reference)."""
+"""The vendor's page envelope, as recorded in 2022."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ def decode(raw: str) -> str:
     if "%" not in raw and raw.isascii():
         return raw
     for piece in raw.split("%")[1:]:
-        if len(piece) < 2 or not _HEX.issuperset(piece[:2]):  # noqa: PLR2004  two hex digits
+        if len(piece) < 2 or not _HEX.issuperset(piece[:2]):  # two hex digits
             raise bad_request("The request address holds a malformed escape.")
     try:
         # The HTTP parser hands bytes outside ASCII over as surrogates.

@@ -86,7 +86,7 @@ class People:
 
 
 def user_json(user: User, division: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a user as the Users API shows it, without expansions (section 8.5)."""
+    """Return a user as the Users API shows it, without expansions."""
     return {
         "id": user.id,
         "name": user.name,

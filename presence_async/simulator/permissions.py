@@ -1,7 +1,6 @@
 """Which permissions the vendor's operations need, and the three ways to be refused.
 
-The names are the documented ones of the presence operations (sections 8.1 to 8.3 of the
-reference).
+The names are those the vendor's JavaScript and iOS SDKs document for the presence operations.
 """
 
 from __future__ import annotations

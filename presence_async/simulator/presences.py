@@ -75,7 +75,7 @@ class Presences:
 
 
 def presence_json(user_id: str, presence: Presence, definition: Definition) -> dict[str, Any]:
-    """Return the recorded shape of a user presence (section 10).
+    """Return a user presence in the shape of the recorded answers of 2022.
 
     `message` is always there, `selfUri` lacks the source, and there is no `id`, `name` or
     `primary`.

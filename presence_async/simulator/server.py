@@ -41,8 +41,8 @@ def _loop_time() -> float:
 class Simulator:
     """Genesys Cloud's Presence API and its login server, in this process.
 
-    An async context manager. It keeps to the wire facts of the project's API reference and
-    imports nothing from the client, so that the two can contradict each other.
+    An async context manager. It keeps to what the vendor's SDKs, pages and recorded answers
+    show, and imports nothing from the client, so that the two can contradict each other.
 
     Args:
         users: How many users to generate, the same for the same seed.

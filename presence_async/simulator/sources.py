@@ -143,7 +143,7 @@ def primary_source_json(user_id: str, primary: PrimarySource) -> dict[str, Any]:
 
 @attrs.frozen(kw_only=True)
 class RestoreSettings:
-    """How long an unexpected disconnect keeps the last presence (section 8.3)."""
+    """How long an unexpected disconnect keeps the last presence: a minute unless set."""
 
     enabled: bool = True
     restore_time_milliseconds: int = MINUTE_MILLISECONDS

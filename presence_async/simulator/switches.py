@@ -1,8 +1,8 @@
 """Named switches for what the vendor's documentation leaves open.
 
-Each field is one row (or a part of one) of the table of unknowns in the API reference this
-project was built from. The default is the working assumption; the other values are what the
-real service may turn out to do, so that a client is tested against both.
+Each field is one open question, or a part of one. The default is the working assumption; the
+other values are what the real service may turn out to do, so that a client is tested against
+both.
 """
 
 from __future__ import annotations
@@ -16,75 +16,76 @@ import attrs
 class Switches:
     """How the simulated vendor behaves where its documentation is silent.
 
-    Row 1, bulk PUT:
+    Most items of a bulk PUT, whether `id` is needed, and what one bad item does:
         bulk_put_limit: Most items in one call; None for no limit.
         bulk_put_id_required: Whether an item without `id` is refused; otherwise it means the
             user of the token.
         bulk_put_partial: Bad items are left out of the answer instead of failing the call.
-    Row 2, bulk GET:
+    A bulk GET of too many users, of none, of unknown ones, and of another source:
         bulk_get_over_limit: More than 50 ids are refused, cut to 50, or answered in full.
         bulk_get_no_ids: A call without ids is refused or answered with an empty array.
         bulk_get_unknown: Unknown users are left out or turn the whole call into a 404.
         bulk_other_sources: Whether the bulk GET knows sources other than `purecloud`.
-    Row 3:
+    Repeated or comma-joined ids in a query:
         array_style: Which spelling of a query array is understood.
-    Row 4, legacy definition list:
+    Page sizes and links of the legacy definition list:
         legacy_default_page_size, legacy_max_page_size: Page sizes.
         legacy_links: Whether the envelope carries link fields.
-    Row 5:
+    Answer to the DELETE of a legacy definition:
         legacy_delete: 204, 200 with the record, or 200 with nothing.
-    Row 6:
+    Status of a created definition:
         definition_created_status: Status of a POST to the current definitions.
-    Row 7, token errors:
+    HTTP status of token errors:
         token_grant_error_status: When the grant is at fault.
         token_client_error_status: When the client id or secret is at fault.
-    Row 8:
+    Rotation of refresh tokens, and whether SAML2 bearer has them:
         refresh_rotates: A used refresh token dies and a new one is handed out.
         saml_refresh: SAML2 bearer answers carry a refresh token.
-    Row 9:
+    The limit of one user through one OAuth client:
         org_app_user_rate_limit: Requests a minute of one user through one OAuth client.
-    Row 10, PATCH:
+    What a PATCH may carry and what it leaves alone:
         empty_patch: A body without any change is accepted or refused with 400.
         primary_false: `primary` false is ignored or refused with 400.
         nulls: An explicit null counts as absent or is refused with 400.
         unknown_definition_status: Status for an unknown or deactivated definition.
         message_limit: Most characters of a message; None for no limit.
         message_kept: A change of presence keeps the message.
-    Row 11:
+    A source that was never written:
         unwritten_source: A source a user never wrote is 404 or reads as Offline.
-    Row 12:
+    A registered source on the path for ad hoc names:
         registered_source_status: Status for a registered source on the ad hoc path.
-    Row 13:
+    What makes a 409:
         duplicate_label_conflict: A new definition with labels in use is a 409.
-    Row 14:
+    Which changes of a definition are allowed:
         system_presence_change: Changing `systemPresence` is refused or ignored.
         system_definition_edit: Editing or deleting a System definition is refused or allowed.
         reactivation: Whether a PUT with `deactivated` false revives a record.
-    Row 15:
+    Values of flags in queries:
         deactivated_all: Whether `deactivated=ALL` is understood.
         flags_any_case: Whether flag values in queries are read in any case.
-    Row 16:
+    Users on a definition that is deactivated:
         deactivated_stays: A deactivated definition stays on its users; otherwise they show
             the built-in one of the same system presence.
-    Row 18:
+    Fields of a system presence:
         system_presence_ids: System presences carry `id` and `selfUri`.
-    Row 19:
+    Fields of a user presence today:
         presence_extras: User presences carry `id`, `primary` and `sourceId`.
-    Row 20:
+    The Teams path today:
         microsoft_teams_route: The removed Teams path answers.
-    Row 27:
+    On Queue over the API:
         on_queue_needs_permission: On Queue needs `routing:agent:onqueue`.
-    Row 28:
+    `me` in place of a user id:
         user_me: `me` is understood as a user id.
-    Row 29:
+    How many tokens live at once:
         token_limit: Live tokens of one client and user; one more kills the oldest.
-    Row 30:
+    Ids of the built-in definitions:
         fixed_builtin_ids: Built-in definitions have the well-known ids.
-    Row 31:
+    Read-only fields in a request:
         read_only_fields: Read-only fields in request bodies are ignored or refused.
 
-    Outside the table:
-        definition_read_lag: Seconds a new definition answers 404 (section 7.3).
+    Read lag and page size:
+        definition_read_lag: Seconds a new definition answers 404; the vendor's Terraform
+            provider retries that read.
         users_max_page_size: Largest page of the user list (500 is said to be the maximum).
     """
 

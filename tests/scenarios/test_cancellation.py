@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import clock
 import pytest
+from clock import check_no_leftovers
 from rawserver import ONCE, REPEATABLE, STALL, RawServer, ok, raw_client, send, spent, until
-from support import check_no_leftovers, client_for
+from support import client_for
 
 from presence_async import ClosedError, PresenceTimeoutError, RateLimitedError
 from presence_async.simulator import Fault, Simulator
@@ -62,8 +63,8 @@ async def _fan_out(sim: Simulator, client: PresenceClient) -> Any:
 @pytest.mark.parametrize("call", [_first_read, _write, _fan_out])
 def test_a_call_cancelled_after_any_number_of_steps_leaves_nothing(
     call: Callable[[Simulator, PresenceClient], Awaitable[Any]],
-    hooked: bool,  # noqa: FBT001
-    warm: bool,  # noqa: FBT001
+    hooked: bool,
+    warm: bool,
 ) -> None:
     """Token, connection, sending, reading: cancelled at each step, the next call works."""
 
@@ -344,7 +345,7 @@ async def test_a_call_outside_a_task_is_refused(sim: Simulator) -> None:
 
         def drive() -> None:
             try:
-                _first_read(sim, client).send(None)  # type: ignore[attr-defined]
+                _first_read(sim, client).send(None)
             except ClosedError as error:
                 caught.append(error)
 

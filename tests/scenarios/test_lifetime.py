@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import uvloop
-from clock import ClockLoop, leftovers
+from clock import ClockLoop, check_no_leftovers, leftovers
 from rawserver import REPEATABLE, STALL, RawServer, ok, raw_client, send, until
-from support import check_no_leftovers, client_for
+from support import client_for
 
 from presence_async import AuthorizationCode, ClosedError, PresenceClient, StaticToken
 from presence_async.errors import PresenceError
@@ -257,7 +257,7 @@ async def test_a_write_that_closing_interrupts_may_have_taken_effect(sim: Simula
 
 
 @pytest.mark.parametrize("consuming", [True, False], ids=["consumed", "forgotten"])
-async def test_closing_ends_a_fan_out(sim: Simulator, consuming: bool) -> None:  # noqa: FBT001
+async def test_closing_ends_a_fan_out(sim: Simulator, consuming: bool) -> None:
     """Workers of a fan-out end with the client, whether or not somebody takes outcomes."""
     client = client_for(sim)
     await client.__aenter__()
@@ -331,7 +331,7 @@ async def test_an_abandoned_client_is_no_cycle_that_keeps_itself_alive() -> None
     [(uvloop.new_event_loop, False), (asyncio.SelectorEventLoop, False), (ClockLoop, True)],
     ids=["uvloop", "asyncio", "eager tasks"],
 )
-def test_the_whole_life_on_other_loops(factory: Any, eager: bool) -> None:  # noqa: FBT001
+def test_the_whole_life_on_other_loops(factory: Any, eager: bool) -> None:
     """Login, calls, fan-out, an interrupted call and closing work on each kind of loop."""
 
     async def main() -> None:

@@ -24,7 +24,7 @@ from presence_async import (
     UserPresence,
     fan_out,
 )
-from presence_async.resources.system_presences import SystemPresences
+from presence_async.resources.system_presences import BuiltinIds, SystemPresences
 from presence_async.resources.user_presences import UserPresences
 from presence_async.simulator import Fault, Simulator, Switches
 from presence_async.wire import Request, Response
@@ -344,7 +344,7 @@ async def test_fan_out_over_any_operation(sim: Simulator, client: PresenceClient
 
 def presences(send: Callable[[Request], Any]) -> UserPresences:
     """The resource on a bare `send`."""
-    return UserPresences(send, SystemPresences(send, {}), lambda _: None)
+    return UserPresences(send, SystemPresences(send, BuiltinIds()), lambda _: None)
 
 
 async def thin_air(request: Request) -> Response:
@@ -390,7 +390,7 @@ async def test_a_fan_out_of_a_derived_client_closes_with_its_owner(sim: Simulato
     async with client_for(sim, auth=StaticToken(sim.issue_token())) as client:
         sim.faults.add(Fault(route=BULK, times=None, delay=1000))
         many = client.with_options(timeout=500).user_presences.get_many(sim.user_ids)
-        waiting = asyncio.create_task(anext(many))  # type: ignore[arg-type]
+        waiting = asyncio.create_task(anext(many))
         await asyncio.sleep(1)
         await client.aclose()
         with pytest.raises(ClosedError):

@@ -19,6 +19,7 @@ from presence_async import (
     PermissionDeniedError,
     PresenceClient,
     PresenceError,
+    PresenceSettings,
     RestorePresenceSettings,
     Source,
     StaticToken,
@@ -27,9 +28,12 @@ from presence_async import (
     routes,
 )
 from presence_async.simulator import Simulator, Switches
+from presence_async.simulator.permissions import ALL_PERMISSIONS
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Coroutine
+    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+
+    from presence_async.routes import Route
 
 # Every value of every switch that is not the working assumption, but for those that only
 # speak about tokens, which the tests of the token keeper go through.
@@ -166,7 +170,7 @@ async def test_definitions(switched: Simulator, opened: PresenceClient) -> None:
 
 
 async def test_flags(switched: Simulator, opened: PresenceClient) -> None:
-    """Flags go out as they are documented today, in upper case; row 15 is the vendor's."""
+    """Flags go out as they are documented today, in upper case; the vendor may not take them."""
     listings = [
         opened.definitions.list(deactivated=True),
         opened.sources.list(deactivated=True),
@@ -436,43 +440,109 @@ async def test_a_vendor_that_reads_comma_lists_only() -> None:
             assert [o.status for o in await client.bulk.get([user_id])] == ["present"]
 
 
-async def test_without_permissions() -> None:
-    """Every operation that needs one names it."""
-    async with Simulator(users=2, permissions=()) as sim, client_for(sim) as client:
-        user_id = sim.user_ids[0]
-        definition = OrganizationPresenceDefinition(
-            language_labels={"en_US": "x"}, system_presence=SystemPresenceName.BUSY
-        )
-        older = OrganizationPresence(language_labels={"en_US": "x"})
-        calls: list[tuple[Coroutine[Any, Any, Any], set[str]]] = [
-            (client.definitions.create(definition), {"presence:presenceDefinition:add"}),
-            (client.legacy_definitions.create(older), {"presence:presenceDefinition:add"}),
-            (
-                client.definitions.delete("d"),
-                {"presence:presenceDefinition:delete", "presence:presenceDefinition:edit"},
-            ),
-            (client.legacy_definitions.get("d"), {"presence:presenceDefinition:view"}),
-            (client.sources.create(Source(name="x")), {"presence:source:add"}),
-            (client.sources.delete("s"), {"presence:source:delete", "presence:source:edit"}),
-            (client.settings.get(), {"presence:settings:view"}),
-            (
-                client.user_presences.get_primary_source(user_id),
-                {"presence:userPrimarySource:view"},
-            ),
-            (
-                client.user_presences.update(user_id, message="x"),
-                {"presence:userPresence:edit"},
-            ),
-        ]
-        for call, missing in calls:
+DEFINITION = OrganizationPresenceDefinition(
+    language_labels={"en_US": "x"}, system_presence=SystemPresenceName.BUSY
+)
+OLDER = OrganizationPresence(
+    language_labels={"en_US": "x"}, system_presence=SystemPresenceName.BUSY
+)
+
+
+async def bulk_update(client: PresenceClient) -> None:
+    """A bulk write of one item, whose refusal is its outcome."""
+    (outcome,) = await client.bulk.update([("u", "some-id")])
+    assert outcome.status == "rejected"
+    assert outcome.error
+    raise outcome.error
+
+
+# A call of every operation that needs a permission. What it names need not exist: the vendor
+# looks at the permissions first.
+DENIED: dict[Route, Callable[[PresenceClient], Awaitable[Any]]] = {
+    # The list itself is open to everyone; the definitions of a division are not.
+    routes.LIST_DEFINITIONS: lambda client: client.definitions.list(division_ids=["a division"]),
+    routes.CREATE_DEFINITION: lambda client: client.definitions.create(DEFINITION),
+    routes.GET_DEFINITION: lambda client: client.definitions.get("d"),
+    routes.REPLACE_DEFINITION: lambda client: client.definitions.replace("d", DEFINITION),
+    routes.DELETE_DEFINITION: lambda client: client.definitions.delete("d"),
+    routes.CREATE_LEGACY_DEFINITION: lambda client: client.legacy_definitions.create(OLDER),
+    routes.GET_LEGACY_DEFINITION: lambda client: client.legacy_definitions.get("d"),
+    routes.REPLACE_LEGACY_DEFINITION: lambda client: client.legacy_definitions.replace("d", OLDER),
+    routes.DELETE_LEGACY_DEFINITION: lambda client: client.legacy_definitions.delete("d"),
+    # The token is of no user, so whoever is named here is another one.
+    routes.UPDATE_PURECLOUD_PRESENCE: lambda client: client.user_presences.update("u", message=""),
+    routes.UPDATE_PRESENCE: lambda client: client.user_presences.update(
+        "u", message="", source="Outlook"
+    ),
+    routes.GET_TEAMS_PRESENCE: lambda client: client.user_presences.get_teams("u"),
+    routes.BULK_UPDATE: bulk_update,
+    routes.GET_PRIMARY_SOURCE: lambda client: client.user_presences.get_primary_source("u"),
+    routes.SET_PRIMARY_SOURCE: lambda client: client.user_presences.set_primary_source("u", "s"),
+    routes.LIST_SOURCES: lambda client: client.sources.list(),
+    routes.CREATE_SOURCE: lambda client: client.sources.create(Source(name="x")),
+    routes.GET_SOURCE: lambda client: client.sources.get("s"),
+    routes.REPLACE_SOURCE: lambda client: client.sources.replace("s", Source(name="x")),
+    routes.DELETE_SOURCE: lambda client: client.sources.delete("s"),
+    routes.GET_SETTINGS: lambda client: client.settings.get(),
+    routes.REPLACE_SETTINGS: lambda client: client.settings.replace(PresenceSettings()),
+}
+# The simulator words the refusal of another user's PATCH as "any one of" this one permission.
+ANY_OF_ONE = {routes.UPDATE_PURECLOUD_PRESENCE, routes.UPDATE_PRESENCE}
+
+
+def test_no_operation_that_needs_a_permission_is_forgotten() -> None:
+    """A new one needs a new call above."""
+    assert DENIED.keys() == {route for route in routes.ALL_ROUTES if route.permissions}
+
+
+@pytest.mark.parametrize("route", DENIED, ids=lambda route: f"{route.method} {route.template}")
+async def test_without_permissions(route: Route) -> None:
+    """With every permission but its own an operation is denied, and the error names those."""
+    async with Simulator(users=1, switches=Switches(microsoft_teams_route=True)) as sim:
+        token = sim.issue_token(permissions=ALL_PERMISSIONS.difference(route.permissions))
+        async with client_for(sim, auth=StaticToken(token)) as client:
             with pytest.raises(PermissionDeniedError) as caught:
-                await call
-            assert set(caught.value.missing_permissions) == missing
-        (outcome,) = await client.bulk.update([(user_id, "some-id")])
-        assert outcome.status == "rejected"
-        assert isinstance(outcome.error, PermissionDeniedError)
-        assert outcome.error.missing_permissions == ("presence:userPresence:edit",)
-        assert (await client.user_presences.get(user_id)).source == "PURECLOUD"
+                await DENIED[route](client)
+        (request,) = sim.requests
+    assert (request.method, request.path_template) == (route.method, route.template)
+    assert caught.value.status == 403
+    assert caught.value.missing_permissions == route.permissions
+    assert caught.value.needs_all is (route.needs_all and route not in ANY_OF_ONE)
+
+
+@pytest.mark.parametrize(
+    ("route", "held"),
+    [(route, held) for route in DENIED for held in route.permissions if len(route.permissions) > 1],
+    ids=lambda value: value if isinstance(value, str) else f"{value.method} {value.template}",
+)
+async def test_with_one_of_two_permissions(route: Route, held: str) -> None:
+    """Where all are needed the other one is missed; where any one will do, it does."""
+    async with Simulator(users=1, switches=Switches(microsoft_teams_route=True)) as sim:
+        token = sim.issue_token(permissions=[held])
+        async with client_for(sim, auth=StaticToken(token)) as client:
+            with pytest.raises(PresenceError) as caught:
+                await DENIED[route](client)
+    if route.needs_all:
+        assert isinstance(caught.value, PermissionDeniedError)
+        assert caught.value.missing_permissions == tuple({*route.permissions} - {held})
+    else:
+        assert isinstance(caught.value, NotFoundError)
+
+
+async def test_what_needs_no_permission() -> None:
+    """Both lists of definitions, any user's presence, and a change of one's own."""
+    async with Simulator(users=2) as sim:
+        own, other = sim.user_ids
+        token = sim.issue_token(user_id=own, permissions=())
+        async with client_for(sim, auth=StaticToken(token)) as client:
+            assert len(await client.definitions.list()) == 10
+            assert len(await client.legacy_definitions.list()) == 10
+            assert (await client.user_presences.get(other)).source == "PURECLOUD"
+            for source in ("PURECLOUD", "Outlook"):
+                changed = await client.user_presences.update(
+                    own, system_presence="Away", source=source
+                )
+                assert changed.source == source
 
 
 async def test_on_queue_by_permission() -> None:

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import pytest
 import trustme
+from clock import check_no_leftovers
 from rawserver import ONCE, REPEATABLE, RawServer, Reply, ok, raw_client, send, spent, until
-from support import check_no_leftovers, client_for
+from support import client_for
 
 from presence_async import (
     ClosedError,
@@ -164,7 +165,7 @@ async def test_a_missing_client_certificate_is_told(authority: Authority, kind: 
 @pytest.mark.parametrize("answered", [True, False], ids=["answered", "stalled"])
 async def test_closing_does_not_wait_for_a_silent_tls_server(
     authority: Authority,
-    answered: bool,  # noqa: FBT001
+    answered: bool,
 ) -> None:
     """A server that never says goodbye leaves no socket and no timer of ours behind."""
     loop = asyncio.get_running_loop()
@@ -330,7 +331,7 @@ async def test_a_proxy_that_refuses_is_named(
     authority: Authority,
     proxy: Proxy,
     reason: str,
-    tls: bool,  # noqa: FBT001
+    tls: bool,
     kind: str,
 ) -> None:
     """The error tells the proxy's refusal from the vendor's, and that nothing was sent."""

@@ -324,7 +324,7 @@ async def test_whatever_the_callback_does_the_login_goes_on(
 
 
 @pytest.mark.parametrize("refreshable", [True, False])
-async def test_a_saml_assertion_brings_and_renews_a_token(refreshable: bool):  # noqa: FBT001  # a parameter
+async def test_a_saml_assertion_brings_and_renews_a_token(refreshable: bool):
     """With a refresh token where the vendor gives one, else with the assertion again."""
     switches = Switches(saml_refresh=refreshable)
     async with simulator(token_lifetime=HOUR, switches=switches) as sim:

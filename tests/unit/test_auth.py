@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 import pytest
-from clock import ClockLoop
+from clock import dry
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support import check_no_leftovers
 
 from presence_async.auth import Token, TokenKeeper
 from presence_async.errors import (
@@ -42,7 +41,7 @@ from presence_async.hooks import TokenRefreshed
 from presence_async.wire import Response
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Sequence
+    from collections.abc import Callable, Sequence
 
 CREDENTIALS = ClientCredentials("id", "secret")
 CODE = AuthorizationCode("id", "secret", "the-code", "https://app/cb")
@@ -283,30 +282,6 @@ class _Play:
             assert isinstance(error, AuthenticationError)
             assert self.failed
         return error
-
-
-class _DryLoop(ClockLoop):
-    """The clock without sockets: it need not poll before it jumps."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._jumping.select = self._jump  # type: ignore[method-assign]
-
-    def _jump(self, timeout: float | None = None) -> list[Any]:
-        assert timeout is not None, "nothing is ready and no timer is pending"
-        self.advance(timeout)
-        return []
-
-
-def dry(main: Coroutine[Any, Any, None]) -> None:
-    """Run a coroutine that needs time and no sockets; check that it leaves nothing."""
-
-    async def checked() -> None:
-        await main
-        check_no_leftovers(asyncio.get_running_loop())
-
-    with asyncio.Runner(loop_factory=_DryLoop) as runner:
-        runner.run(checked())
 
 
 @pytest.mark.parametrize(("breathe", "length"), [(0, 4), (1, 5), (2, 4), (SETTLED, 4)])

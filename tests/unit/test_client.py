@@ -68,6 +68,11 @@ def test_every_region_by_key_or_domain(region: str) -> None:
         ({"region": "us_east_1", "proxy": "socks5://a:1"}, "proxy url"),
         ({"region": "us_east_1", "proxy": "http://user:pass@a:1"}, "apart"),
         ({"region": "us_east_1", "proxy": 7}, "proxy"),
+        # False would turn verification off in aiohttp.
+        ({"region": "us_east_1", "ssl": False}, "ssl must be an ssl.SSLContext, not bool"),
+        ({"region": "us_east_1", "ssl": "x"}, "ssl must be"),
+        ({"region": "us_east_1", "hook": 5}, "hook must be callable, not int"),
+        ({"region": "us_east_1", "on_refresh_token": 5}, "on_refresh_token must be callable"),
     ],
 )
 def test_what_cannot_work_is_refused_when_the_client_is_made(

@@ -316,7 +316,7 @@ def test_settings_are_written_with_wire_names():
     )
 
 
-NAIVE = datetime(2022, 3, 7)  # noqa: DTZ001 - the case under test
+NAIVE = datetime(2022, 3, 7)  # noqa: DTZ001  # the case under test
 
 
 def test_naive_datetimes_are_refused_by_name():

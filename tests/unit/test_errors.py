@@ -127,7 +127,7 @@ def test_some_are_also_what_python_calls_them(
         copy.copy,
         copy.deepcopy,
         *(
-            lambda error, protocol=protocol: pickle.loads(pickle.dumps(error, protocol))  # noqa: S301
+            lambda error, protocol=protocol: pickle.loads(pickle.dumps(error, protocol))  # noqa: S301  # our own bytes
             for protocol in range(pickle.HIGHEST_PROTOCOL + 1)
         ),
     ],
@@ -236,6 +236,6 @@ def test_row_failure_is_a_value():
     """Rows at fault compare by value, cannot be changed, and survive a pickle."""
     failure = RowFailure(3, "source", "expected a string, got a number")
     assert failure == RowFailure(3, "source", "expected a string, got a number", None)
-    assert pickle.loads(pickle.dumps(failure)) == failure  # noqa: S301
+    assert pickle.loads(pickle.dumps(failure)) == failure  # noqa: S301  # our own bytes
     with pytest.raises(AttributeError):
         failure.row = 4  # type: ignore[misc]

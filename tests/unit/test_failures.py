@@ -36,7 +36,7 @@ def answer(status: int, body: Any = None, **headers: str) -> Response:
     return Response(status, {name.replace("_", "-"): text for name, text in headers.items()}, raw)
 
 
-# Section 5 of the reference, row by row.
+# The codes of the vendor's swagger of March 2018 and of today's generated documentation.
 DOCUMENTED = [
     (400, "bad.request", InvalidRequestError),
     (400, "invalid.date", InvalidRequestError),
@@ -256,7 +256,7 @@ def test_missing_permissions_are_read_from_the_text(
     code: str | None,
     message: str,
     named: tuple[str, ...],
-    needs_all: bool,  # noqa: FBT001
+    needs_all: bool,
 ):
     """What the vendor names wins, each once, in order; the code says whether any one would do."""
     error = api_error(routes.DELETE_SOURCE, answer(403, {"code": code, "message": message}))

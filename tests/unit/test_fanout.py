@@ -79,7 +79,7 @@ def test_exactly_one_outcome_per_item(
     kind: str,
     pause: float | None,
 ) -> None:
-    """Invariant 4: one outcome each, bounded calls, bounded reading ahead, failures alone."""
+    """One outcome each, bounded calls, bounded reading ahead, failures alone."""
     gauge = Gauge(lambda item: plan[item][0], lambda item: plan[item][1])
     ahead = 0
     pulled = 0
@@ -363,7 +363,7 @@ async def test_a_worker_cancelled_from_outside_is_told() -> None:
     """Its item's outcome is lost, so the consumer hears of it, and nothing hangs."""
     gauge = Gauge(lambda _: 1000.0)
     many = fan_out(gauge, range(100), concurrency=3)
-    waiter = asyncio.create_task(anext(many))  # type: ignore[arg-type]
+    waiter = asyncio.create_task(anext(many))
     await asyncio.sleep(1)
     (victim, *_) = [task for task in asyncio.all_tasks() if task.get_name().endswith("fan-out")]
     victim.cancel()
@@ -440,7 +440,7 @@ async def test_concurrent_anexts_share_one_chunk() -> None:
         return [10 * item + digit for digit in range(10)]
 
     many = FanOut(step, [1], concurrency=1)
-    waiters: list[Any] = [asyncio.ensure_future(anext(many)) for _ in range(11)]  # type: ignore[arg-type]
+    waiters: list[Any] = [asyncio.ensure_future(anext(many)) for _ in range(11)]
     results = await asyncio.gather(*waiters, return_exceptions=True)
     assert sorted(result for result in results if isinstance(result, int)) == list(range(10, 20))
     assert sum(isinstance(result, StopAsyncIteration) for result in results) == 1
@@ -463,7 +463,7 @@ async def test_abort_tells_the_reason() -> None:
     with pytest.raises(ClosedError, match="the client is closed"):
         await anext(many)
     waiting = fan_out(Gauge(lambda _: 1000.0), range(10), concurrency=2)
-    task = asyncio.create_task(anext(waiting))  # type: ignore[arg-type]
+    task = asyncio.create_task(anext(waiting))
     await asyncio.sleep(1)
     await waiting.abort(ClosedError("the client is closed"))
     with pytest.raises(ClosedError, match="the client is closed"):

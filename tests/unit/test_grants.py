@@ -86,12 +86,12 @@ def basic(request: TokenRequest) -> str | None:
     return base64.b64decode(value, validate=True).decode()
 
 
-def test_the_grants_are_the_six_of_the_issue():
+def test_the_grants_are_the_six_tested_here():
     """Everything the client accepts as auth is tested here."""
     assert set(Auth.__args__) == set(ARGUMENTS)
 
 
-# -- what is posted: section 2.1 of the reference
+# -- what is posted: the forms of the vendor's Python SDK 269.0.0
 
 
 def test_client_credentials():

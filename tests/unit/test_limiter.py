@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 import pytest
-from clock import ClockLoop
+from clock import ClockLoop, DryLoop, dry
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -26,13 +26,12 @@ from hypothesis.stateful import (
     precondition,
     rule,
 )
-from support import check_no_leftovers
 
 from presence_async.errors import RateLimitedError
 from presence_async.limiter import AGAIN, Ledger, Limiter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable
 
 FOREVER = 1e12
 BACK = 61.0  # seconds from an answer to the permit
@@ -79,30 +78,6 @@ async def ended(*tasks: asyncio.Task[Any]) -> None:
         task.cancel()
     if tasks:
         await asyncio.wait(tasks)
-
-
-class _DryLoop(ClockLoop):
-    """The clock without sockets: it need not poll before it jumps."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._jumping.select = self._jump  # type: ignore[method-assign]
-
-    def _jump(self, timeout: float | None = None) -> list[Any]:
-        assert timeout is not None, "nothing is ready and no timer is pending"
-        self.advance(timeout)
-        return []
-
-
-def dry(main: Coroutine[Any, Any, None]) -> None:
-    """Run a coroutine that needs time and no sockets; check that it leaves nothing."""
-
-    async def checked() -> None:
-        await main
-        check_no_leftovers(asyncio.get_running_loop())
-
-    with asyncio.Runner(loop_factory=_DryLoop) as runner:
-        runner.run(checked())
 
 
 # -- the ledger against a model
@@ -327,7 +302,7 @@ class _LimiterMachine(RuleBasedStateMachine):
 
     @initialize(limit=st.integers(1, 3))
     def begin(self, limit: int) -> None:
-        self.loop = _DryLoop()
+        self.loop = DryLoop()
         self.limiter = Limiter(limit, self.loop)
         self.limit = limit
         self.queue: list[_Waiter] = []
@@ -494,6 +469,26 @@ async def test_an_unused_permit_goes_to_the_next_waiter_at_once():
     await waiter
     assert now() == before
     assert limiter.status().in_flight == 1
+
+
+async def test_a_permit_that_returns_in_a_pause_is_given_when_the_pause_ends():
+    """And not when its request, had it been sent, would have given it back."""
+    limiter = new_limiter(1, spent=1)
+    limiter.pause(2)
+    waiter = waiting(limiter)
+    await turns()
+    before = now()
+    limiter.unused()
+    await waiter
+    assert now() - before == pytest.approx(2, abs=1e-6)
+
+
+async def test_a_refusal_during_a_pause_names_the_pause():
+    """Who is turned away because of a 429 is not told that the budget is spent."""
+    limiter = new_limiter(1)
+    limiter.pause(60)
+    with pytest.raises(RateLimitedError, match=r"asked everyone with this token to pause \(429\)"):
+        await limiter.acquire(now() + 1)
 
 
 async def test_waiters_are_served_in_order_of_arrival():

@@ -11,7 +11,7 @@ from presence_async import routes
 from presence_async.retry import BACKOFF_CAP, RetryBudget, backoff, may_repeat, outcome_open
 from presence_async.routes import ALL_ROUTES, TOKEN, Route
 
-# The issue, section 1: GET, DELETE and PUT of one definition, source, setting or primary
+# GET, DELETE and PUT of one definition, source, setting or primary
 # source may be repeated; bulk PUT, PATCH and POST only when they certainly took no effect.
 REPEATABLE_PUTS = {
     routes.REPLACE_DEFINITION,
@@ -33,7 +33,7 @@ def name(route: Route) -> str:
 
 @pytest.mark.parametrize("route", ROUTES, ids=name)
 def test_verdict_for_every_route_status_and_fate(route: Route):
-    """The whole table: each route with each status, sent or not, against the issue's words."""
+    """The whole table: each route with each status, sent or not."""
     for status, sent in itertools.product((None, *STATUSES), (True, False)):
         if status is None:
             expected = route in HARMLESS or not sent
@@ -45,7 +45,7 @@ def test_verdict_for_every_route_status_and_fate(route: Route):
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=name)
-def test_repeatable_is_exactly_what_the_issue_lists(route: Route):
+def test_repeatable_is_exactly_what_does_no_harm_twice(route: Route):
     """Bulk PUT, PATCH and POST are never repeatable; GET, DELETE and single PUTs always are."""
     assert route.repeatable is (route in HARMLESS)
 

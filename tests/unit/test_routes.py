@@ -16,7 +16,7 @@ DOCUMENT = json.loads(
     (Path(__file__).parent.parent / "data" / "presence-openapi.json").read_text(encoding="utf-8")
 )
 METHODS = {"get", "put", "post", "patch", "delete", "head", "options"}
-# In the document, but not presence operations: later issues, or another API.
+# In the document, but not operations of this library: other APIs and the token endpoint.
 NOT_HERE = re.compile(r"/api/v2/(notifications|events|integrations)/|/oauth/token")
 OPERATIONS = {
     (method.upper(), path): operation
@@ -24,7 +24,7 @@ OPERATIONS = {
     for method, operation in item.items()
     if method in METHODS and not NOT_HERE.match(path)
 }
-# The users operations carry no x-permissions: section 8.5 of the reference says "none".
+# The users operations carry no x-permissions: the vendor's Python SDK 269.0.0 names none.
 NO_PERMISSIONS = {"mode": "NONE", "permissions": []}
 
 

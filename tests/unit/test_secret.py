@@ -39,8 +39,8 @@ def test_reveal_is_the_only_way_out():
         f"{Secret(CANARY)}",
         f"{Secret(CANARY)!r}",
         f"{Secret(CANARY):>40}",
-        "{}".format(Secret(CANARY)),  # noqa: UP032
-        "%s %r" % (Secret(CANARY), Secret(CANARY)),  # noqa: UP031
+        "{}".format(Secret(CANARY)),  # noqa: UP032  # this way too
+        "%s %r" % (Secret(CANARY), Secret(CANARY)),  # noqa: UP031  # this way too
         repr([Secret(CANARY)]),
         repr({"key": Secret(CANARY)}),
         repr(Holder(Secret(CANARY))),
@@ -152,7 +152,7 @@ def test_masked_bytes_are_sent_as_they_are_and_shown_as_a_mask():
     ("value", "expected"),
     [("zoë", True), ("", True), (LONE_SURROGATE, False), ("\ud800", False)],
 )
-def test_encodable_tells_what_can_be_sent(value: str, expected: bool):  # noqa: FBT001
+def test_encodable_tells_what_can_be_sent(value: str, expected: bool):
     """Lone surrogates, which os.environ makes of stray bytes, are told apart; secrets too."""
     assert encodable(value) is expected
     assert encodable(Secret(value)) is expected

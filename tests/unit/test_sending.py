@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import clock
 import pytest
+from clock import check_no_leftovers
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rawserver import (
@@ -25,12 +26,13 @@ from rawserver import (
     send,
     spent,
 )
-from support import check_no_leftovers, client_for
+from support import client_for
 
 from presence_async import ClientCredentials, PresenceClient, StaticToken
 from presence_async.config import CallOptions, ClientConfig, Endpoints
 from presence_async.errors import (
     AuthenticationError,
+    DecodeError,
     NotFoundError,
     PresenceConnectionError,
     PresenceError,
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
     from rawserver import RawRequest
 
 GET, PATCH = REPEATABLE["GET"], ONCE["PATCH"]
+SETTINGS = "GET /api/v2/presence/settings"
 UNAVAILABLE = ok(b"", status="503 Unavailable")
 EXPIRED = ok(b"", status="401 Expired")
 
@@ -154,7 +157,7 @@ GONE = ok(b"", status="404 Gone")
 )
 async def test_a_404_to_a_repeated_delete_is_success(
     first: Reply,
-    maybe_done: bool,  # noqa: FBT001
+    maybe_done: bool,
     kind: str,
 ) -> None:
     """Only of a DELETE, and only where an earlier send of the call may have done it."""
@@ -316,3 +319,14 @@ def test_whatever_a_server_answers_is_a_response_or_one_of_our_errors(
         check_no_leftovers(loop)
 
     clock.run(main())
+
+
+async def test_an_answer_that_makes_no_sense_knows_its_attempts(sim: Simulator) -> None:
+    """A success that cannot be decoded after two retries says three attempts."""
+    sim.faults.add(
+        Fault(route=SETTINGS, status=503, times=2), Fault(route=SETTINGS, body=b"<html>")
+    )
+    async with client_for(sim) as client:
+        with pytest.raises(DecodeError) as caught:
+            await client.settings.get()
+    assert (caught.value.status, caught.value.attempts) == (200, 3)

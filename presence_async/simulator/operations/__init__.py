@@ -1,4 +1,4 @@
-"""The operations of the simulated API, one module per area (section 8 of the reference)."""
+"""The operations of the simulated API, one module per area."""
 
 from __future__ import annotations
 

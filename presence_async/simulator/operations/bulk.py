@@ -1,4 +1,4 @@
-"""Presences of many users: the two bulk reads and the bulk write (section 8.1)."""
+"""Presences of many users: the two bulk reads and the bulk write."""
 
 from __future__ import annotations
 

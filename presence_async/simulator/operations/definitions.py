@@ -1,4 +1,4 @@
-"""The current definition family and the system presences (section 8.2)."""
+"""The current definition family and the system presences."""
 
 from __future__ import annotations
 

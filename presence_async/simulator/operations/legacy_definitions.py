@@ -1,4 +1,4 @@
-"""The deprecated definition family, over the same store (section 8.2)."""
+"""The definition family deprecated in February 2024, over the same store."""
 
 from __future__ import annotations
 

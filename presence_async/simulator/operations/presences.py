@@ -1,4 +1,4 @@
-"""One user's presence: the purecloud path and the ad hoc source path (sections 7.5 and 8.1)."""
+"""One user's presence: the purecloud path and the ad hoc source path."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def _definition_id(call: Call, fields: Fields) -> str | None:
 
 
 def check_ad_hoc(call: Call, source: str) -> None:
-    """Refuse a registered source where only ad hoc names are supported (section 7.4)."""
+    """Refuse a registered source: since December 2022 the path is for ad hoc names only."""
     if source in call.organization.sources:
         status = call.switches.registered_source_status
         code = {400: "bad.request", 404: "not.found"}[status]

@@ -1,4 +1,4 @@
-"""The primary source of a user (sections 7.4 and 8.1)."""
+"""The primary source of a user: the one whose presence others see."""
 
 from __future__ import annotations
 

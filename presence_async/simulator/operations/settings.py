@@ -1,4 +1,4 @@
-"""The presence settings of the organization (section 8.3)."""
+"""The presence settings of the organization."""
 
 from __future__ import annotations
 

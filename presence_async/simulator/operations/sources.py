@@ -1,4 +1,4 @@
-"""Registered presence sources (section 8.3)."""
+"""Registered presence sources."""
 
 from __future__ import annotations
 

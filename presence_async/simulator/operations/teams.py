@@ -1,4 +1,4 @@
-"""The Microsoft Teams path of the Swift seed, removed in April 2022 (section 14)."""
+"""The Microsoft Teams path, added in August 2020 and removed in April 2022 (SDK 140.0.0)."""
 
 from __future__ import annotations
 

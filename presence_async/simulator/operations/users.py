@@ -1,4 +1,4 @@
-"""The two calls of the Users API that feed a sweep (section 8.5)."""
+"""The two calls of the Users API that feed a sweep."""
 
 from __future__ import annotations
 

@@ -77,7 +77,7 @@ def test_datetimes_are_written_like_the_vendor_does(moment: datetime, text: str)
 @pytest.mark.parametrize(
     ("moment", "reason"),
     [
-        (datetime(2022, 3, 7), "naive"),  # noqa: DTZ001 - the case under test
+        (datetime(2022, 3, 7), "naive"),  # noqa: DTZ001  # the case under test
         (datetime(1, 1, 1, tzinfo=EAST), "outside the years 1 to 9999"),
         ("2022-03-07T08:15:03Z", "expected datetime, got str"),
     ],

@@ -14,7 +14,7 @@ from presence_async.models._base import EMPTY
 CLONES = [
     copy.copy,
     copy.deepcopy,
-    lambda value: pickle.loads(pickle.dumps(value)),  # noqa: S301 - our own bytes
+    lambda value: pickle.loads(pickle.dumps(value)),  # noqa: S301  # our own bytes
 ]
 
 

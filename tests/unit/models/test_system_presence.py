@@ -25,8 +25,8 @@ def test_spellings_are_equal(left: str, right: str):
     assert name == SystemPresenceName(right)
     assert name == right
     assert right == name
-    assert not name != SystemPresenceName(right)  # noqa: SIM202 - __ne__ is its own method
-    assert not right != name  # noqa: SIM202 - same
+    assert not name != SystemPresenceName(right)  # noqa: SIM202  # __ne__ is its own method
+    assert not right != name  # noqa: SIM202  # same
 
 
 @pytest.mark.parametrize("other", ["Busy", SystemPresenceName.BUSY, "", None, 1])
@@ -34,7 +34,7 @@ def test_other_values_differ(other: object):
     """Other values differ, whatever their type."""
     name = SystemPresenceName("On Queue")
     assert name != other
-    assert not name == other  # noqa: SIM201 - __eq__ is its own method
+    assert not name == other  # noqa: SIM201  # __eq__ is its own method
 
 
 @pytest.mark.parametrize("spelling", [*SPELLINGS, "on queue", "Lunch", "LUNCH_TIME", ""])
@@ -100,7 +100,7 @@ def test_dicts_are_found_by_name_and_by_rest_spelling():
 def test_survives_pickles(spelling: str, protocol: int):
     """Pickling keeps the class and the spelling."""
     name = SystemPresenceName(spelling)
-    clone = pickle.loads(pickle.dumps(name, protocol))  # noqa: S301 - our own bytes
+    clone = pickle.loads(pickle.dumps(name, protocol))  # noqa: S301  # our own bytes
     assert type(clone) is SystemPresenceName
     assert str.__str__(clone) == spelling
 

@@ -23,7 +23,7 @@ def test_shows_as_its_name():
 
 def pickled(value: object) -> object:
     """Through a pickle and back."""
-    return pickle.loads(pickle.dumps(value))  # noqa: S301 - our own bytes
+    return pickle.loads(pickle.dumps(value))  # noqa: S301  # our own bytes
 
 
 @pytest.mark.parametrize("clone", [copy.copy, copy.deepcopy, pickled])

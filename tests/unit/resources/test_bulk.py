@@ -26,7 +26,7 @@ from presence_async.models import (
     UserPresence,
 )
 from presence_async.resources.bulk import BODY_LIMIT, Bulk, UpdateOutcome
-from presence_async.resources.system_presences import SystemPresences
+from presence_async.resources.system_presences import BuiltinIds, SystemPresences
 from presence_async.resources.user_presences import UserPresences
 from presence_async.wire import Request, Response
 
@@ -73,7 +73,7 @@ class Vendor:
 
     def bulk(self) -> Bulk:
         """A resource on this vendor."""
-        presences = SystemPresences(self.send, {SystemPresenceName("Busy"): BUSY})
+        presences = SystemPresences(self.send, BuiltinIds({SystemPresenceName("Busy"): BUSY}))
         return Bulk(
             self.send,
             presences,

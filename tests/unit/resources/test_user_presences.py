@@ -15,6 +15,7 @@ from presence_async import (
     PermissionDeniedError,
     PresenceClient,
     PresenceDefinition,
+    PresenceTimeoutError,
     ServerError,
     StaticToken,
     UserPresence,
@@ -208,9 +209,9 @@ async def test_update_names_the_missing_permission(api: FakeApi) -> None:
 async def test_update_is_never_repeated_blindly(api: FakeApi, status: int) -> None:
     """A PATCH that may have taken effect goes out once and says so."""
     api.answer("PATCH", {}, status=status)
-    with pytest.raises((ServerError, TimeoutError)) as caught:
+    with pytest.raises((ServerError, PresenceTimeoutError)) as caught:
         await api.client.user_presences.update("u-1", message="x")
-    assert caught.value.outcome_unknown is True  # type: ignore[union-attr]
+    assert caught.value.outcome_unknown is True
     assert len(api.sent) == 1
 
 

@@ -94,7 +94,7 @@ async def test_permissions_of_the_built_in_client(open_lab: OpenLab):
     [
         ("127.0.0.1", False),
         ("localhost", False),
-        ("0.0.0.0", True),  # noqa: S104  nothing is opened in this test
+        ("0.0.0.0", True),  # noqa: S104  # nothing is opened in this test
     ],
 )
 async def test_warning_beyond_loopback(
