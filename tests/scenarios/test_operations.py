@@ -171,7 +171,7 @@ async def test_definitions(switched: Simulator, opened: PresenceClient) -> None:
 
 async def test_flags(switched: Simulator, opened: PresenceClient) -> None:
     """Flags go out as they are documented today, in upper case; the vendor may not take them."""
-    listings = [
+    listings: list[Awaitable[Any]] = [
         opened.definitions.list(deactivated=True),
         opened.sources.list(deactivated=True),
         opened.legacy_definitions.list(deleted=True),
@@ -390,8 +390,8 @@ async def test_get_many_on_another_source(switched: Simulator, opened: PresenceC
 
 async def test_users(switched: Simulator, opened: PresenceClient) -> None:
     """Everyone in pages, some of them expanded, and the user of the token."""
-    everyone = [user.id async for user in opened.users.list(page_size=25)]
-    assert sorted(map(str, everyone)) == sorted(switched.user_ids)
+    everyone = [str(user.id) async for user in opened.users.list(page_size=25)]
+    assert sorted(everyone) == sorted(switched.user_ids)
     some = await opened.users.list(ids=switched.user_ids[:2], expand=["presence"], state="any")
     assert [bool(user.presence) for user in some] == [True, True]
     await opened.user_presences.update(everyone[0], source="MicrosoftTeams", system_presence="Busy")

@@ -24,7 +24,7 @@ from presence_async.errors import ConfigurationError, InvalidRequestError
 from presence_async.routes import GET_PRESENCE
 from presence_async.secret import Secret
 
-# Section 1 of the reference, once more by hand.
+# The regions of the vendor's Python SDK 269.0.0, once more by hand.
 DOCUMENTED = {
     "us_east_1": "mypurecloud.com",
     "us_east_2": "use2.us-gov-pure.cloud",
@@ -97,7 +97,7 @@ def test_every_region_by_every_spelling(key: str, domain: str):
         "evil.test#mypurecloud.com",
         "use2.us_gov_pure.cloud",
         "us_east_1\0",
-        "ｕs_east_1",  # noqa: RUF001
+        "ｕs_east_1",  # noqa: RUF001  # look-alikes are the point
     ],
 )
 def test_unknown_region_lists_the_known_ones(region: str):
@@ -226,7 +226,7 @@ REFUSED = [
     "https://gw.test\x00",
     "https://gw .test",
     "https://bücher.example",
-    "https://ｇｗ.test",  # noqa: RUF001
+    "https://ｇｗ.test",  # noqa: RUF001  # look-alikes are the point
     "https://" + "a" * 64 + ".test",
     "https://" + "a.b" * 90 + ".test",
     "https://gw。test",
@@ -320,7 +320,7 @@ def test_plain_http_to_this_machine_needs_a_word(url: str):
         "127.0.0.1.evil.test",
         "127.0.0.1.nip.io",
         "10.0.0.1",
-        "0.0.0.0",  # noqa: S104
+        "0.0.0.0",  # noqa: S104  # refused, not bound
         "128.0.0.1",
         "192.168.0.1",
         "169.254.169.254",
