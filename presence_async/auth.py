@@ -56,6 +56,8 @@ EXPIRY_MARGIN: Final = 5.0
 RENEW_FROM, RENEW_SPREAD = 0.75, 0.15
 # How long nobody asks again when the login host throttles without saying how long.
 THROTTLE_PAUSE: Final = 10.0
+# How long closing waits for a new refresh token to be stored.
+STORING_GRACE: Final = 10.0
 # Nothing asks for a token on its own more often than this, however short a token lives.
 RENEW_PAUSE: Final = 10.0
 
@@ -164,8 +166,9 @@ class TokenKeeper:
         self._closed = False
         self._task: asyncio.Task[Token | PresenceError] | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._throttled: RateLimitedError | None = None
+        self._throttled: PresenceError | None = None
         self._throttled_until = 0.0
+        self._storing = False
         if isinstance(auth, StaticToken):
             self._token = _token(auth.access_token, float("inf"), user_agent)
 
@@ -212,14 +215,21 @@ class TokenKeeper:
         return self._next_request() is not None
 
     async def aclose(self) -> None:
-        """Stop renewing; ends a refresh in flight and waits until it has ended."""
+        """Stop renewing; ends a refresh in flight and waits until it has ended.
+
+        A new refresh token on its way to the caller's store gets some seconds to arrive:
+        the one stored before may be worthless already.
+        """
         self._closed = True
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait({self._task})
+        task = self._task
+        if task is not None:
+            if self._storing:
+                await asyncio.wait({task}, timeout=STORING_GRACE)
+            task.cancel()
+            await asyncio.wait({task})
 
     def _next_request(self) -> TokenRequest | None:
         auth = self._auth
@@ -304,7 +314,9 @@ class TokenKeeper:
         self._token = _token(grant.access_token, grant.asked_at + usable, self._user_agent)
         if grant.refresh_token is not None and grant.refresh_token != self._refresh_token:
             self._refresh_token = grant.refresh_token
+            self._storing = True
             await self._hand_out(grant.refresh_token)
+            self._storing = False
         if self.renewable:
             share = RENEW_FROM + RENEW_SPREAD * self._chance()
             self._renew_at(grant.asked_at + grant.lifetime * share)
@@ -322,19 +334,22 @@ class TokenKeeper:
                 async with asyncio.timeout(self._timeout):
                     await result
         except asyncio.CancelledError:
+            # With or without an end of the client: what happened to the token is said.
+            _LOGGER.exception(_NOT_STORED)
             if cast("asyncio.Task[Any]", asyncio.current_task()).cancelling():
                 raise
-            # Not ours: the callback waited for something that was cancelled.
-            _LOGGER.exception(_NOT_STORED)
         except Exception:
             _LOGGER.exception(_NOT_STORED)
 
     def _note_failure(self, error: PresenceError, *, background: bool) -> None:
         now = self._loop.time()
+        if isinstance(error, RateLimitedError) and not error.retry_after:
+            error.retry_after = THROTTLE_PAUSE  # the vendor's throttling 400 names no time
         pause = error.retry_after or 0.0
-        if isinstance(error, RateLimitedError):
-            pause = pause or THROTTLE_PAUSE  # the vendor's throttling 400 names no time
-            error.retry_after = pause
+        if error.code == "invalid_client":
+            # Else every worker of a sweep posts the same wrong secret, one after the other.
+            pause = THROTTLE_PAUSE
+        if pause and isinstance(error, RateLimitedError | AuthenticationError):
             self._throttled, self._throttled_until = copy.copy(error), now + pause
         _LOGGER.warning("token refresh failed: %s", error)
         self._emit(TokenRefreshed(None, background=background, error=error))

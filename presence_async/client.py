@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
@@ -92,7 +93,7 @@ class PresenceClient:
             max_wait: Longest single wait for a permit or for the vendor's Retry-After;
                 beyond it RateLimitedError comes at once.
             retries: Attempts after the first.
-            connect_timeout: Seconds to open a connection.
+            connect_timeout: Seconds to open a connection: look-up, proxy and TLS included.
             read_timeout: Seconds without a byte of the answer.
             pool_size: Connections at most.
             keep_alive: Seconds an idle connection is kept.
@@ -116,6 +117,8 @@ class PresenceClient:
         for name, callback in (("hook", hook), ("on_refresh_token", on_refresh_token)):
             if callback is not None and not callable(callback):
                 raise ConfigurationError(f"{name} must be callable, not {type(callback).__name__}")
+        if inspect.iscoroutinefunction(hook):
+            raise ConfigurationError("hook must be a plain function: nobody awaits it")
         config = ClientConfig(
             endpoints=Endpoints.of(
                 region=region,
@@ -158,7 +161,12 @@ class PresenceClient:
         # import of this class: that halves what we add to the import of aiohttp.
         from presence_async import resources  # noqa: PLC0415
 
-        built = resources.build(partial(session.send, options=options), builtin_ids, session.adopt)
+        built = resources.build(
+            partial(session.send, options=options),
+            partial(session.send_in_turn, options=options),
+            builtin_ids,
+            session.adopt,
+        )
         self.definitions = built.definitions
         self.legacy_definitions = built.legacy_definitions
         self.system_presences = built.system_presences

@@ -158,7 +158,7 @@ def _checked_base(name: str, url: Any, *, allow_loopback_http: bool) -> str:
         raise ConfigurationError(f"{name} must be https, not {base.scheme or 'without a scheme'}")
     if not is_loopback(base.host):
         raise ConfigurationError(f"{name}: plain http would send the token in the clear; use https")
-    if not allow_loopback_http:
+    if allow_loopback_http is not True:
         raise ConfigurationError(
             f"{name}: plain http to this machine needs allow_loopback_http=True"
         )
@@ -305,7 +305,7 @@ class ClientConfig:
             request that waits for a connection already holds its permit.
         keep_alive: Seconds an idle connection is kept. Short on purpose: a write on a
             connection that the other side just dropped has an unknown outcome.
-        connect_timeout: Seconds to open a connection, TLS included.
+        connect_timeout: Seconds to open a connection: look-up, proxy and TLS included.
         read_timeout: Seconds without a single byte of the answer.
         rate_limit: Requests a minute that one token may make (vendor default 300).
         max_response_bytes: Longest body that is read, after decompression.

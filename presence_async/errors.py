@@ -184,7 +184,15 @@ class RateLimitedError(PresenceError):
 
     Raised for an answer of 429, and at once, with `status` None, when the local limiter
     knows that the call could not be sent within its `max_wait` or its deadline.
+
+    Attributes:
+        paused: True when the vendor asked everyone with the token to pause, False when
+            the minute's budget is spent.
     """
+
+    def __init__(self, message: str, *, paused: bool = False, **context: Any) -> None:
+        super().__init__(message, **context)
+        self.paused = paused
 
 
 class ServerError(PresenceError):

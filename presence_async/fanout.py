@@ -88,6 +88,7 @@ class _Run(Generic[ItemT, OutcomeT]):
         self._finished: dict[int, Sequence[OutcomeT]] = {}
         self.outcomes: deque[OutcomeT] = deque()
         self._workers: set[asyncio.Task[None]] = set()
+        self._hired = 0
         self.reason: BaseException | None = None
         self.started = False
 
@@ -106,6 +107,8 @@ class _Run(Generic[ItemT, OutcomeT]):
         self._add_worker()
 
     def _add_worker(self) -> None:
+        # Counted first: an eager task runs, and adds workers itself, before it is returned.
+        self._hired += 1
         worker = self._loop.create_task(self._work(), name="presence_async fan-out")
         self._workers.add(worker)
         worker.add_done_callback(self._worker_ended)
@@ -123,7 +126,7 @@ class _Run(Generic[ItemT, OutcomeT]):
     async def _work(self) -> None:
         while (taken := await self._take()) is not None:
             index, item = taken
-            if len(self._workers) < self._concurrency:
+            if self._hired < self._concurrency:
                 # Each item brings one more worker, so few items never start many.
                 self._add_worker()
             self._finished[index] = await self._step(item)

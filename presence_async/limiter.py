@@ -22,13 +22,15 @@ import attrs
 
 from presence_async.errors import RateLimitedError
 
-__all__ = ["Ledger", "Limiter", "RateLimitStatus"]
+__all__ = ["LONGEST_TURN", "Ledger", "Limiter", "RateLimitStatus"]
 
 WINDOW: Final = 60.0
 MARGIN: Final = 1.0
 LOST_MARGIN: Final = 5.0
 # From serving a waiter to having its permit back, when the answer comes at once.
 AGAIN: Final = WINDOW + MARGIN
+# Within this every permit there is has come back once.
+LONGEST_TURN: Final = WINDOW + LOST_MARGIN
 
 
 @attrs.frozen
@@ -87,7 +89,7 @@ class Ledger:
     def lost(self, now: float) -> None:
         """The request of one permit may have arrived, and no answer will come."""
         self.in_flight -= 1
-        self._lost.append(now + WINDOW + LOST_MARGIN)
+        self._lost.append(now + LONGEST_TURN)
 
     def unused(self) -> None:
         """The request of one permit certainly never left."""
@@ -233,12 +235,14 @@ class Limiter:
         return self._ledger.forecast(now, self._paused_until, waiters)
 
     def _too_late(self, wait: float) -> RateLimitedError:
+        paused = self._paused_until > self._loop.time()
         why = f"the budget of {self._ledger.limit} requests a minute is spent"
-        if self._paused_until > self._loop.time():
+        if paused:
             why = "the vendor asked everyone with this token to pause (429)"
         return RateLimitedError(
             f"{why}; this call could be served in {wait:.1f} s at the soonest, which is beyond "
             "its max_wait or timeout",
+            paused=paused,
             retry_after=wait,
         )
 

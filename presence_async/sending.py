@@ -116,7 +116,8 @@ class SendPath:
             # The limiter is paused already; the next attempt queues up there, in order.
             return 0.0 if now + wait <= call.latest(now) else None
         delay = max(wait, backoff(attempt, self._chance()))
-        if now + delay > call.latest(now) or not self._budget.withdraw():
+        too_late = wait > call.max_wait or now + delay > call.deadline
+        if too_late or not self._budget.withdraw():
             return None
         return delay
 

@@ -12,7 +12,7 @@ import logging
 import os
 import random
 import weakref
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from typing import TYPE_CHECKING, Final, Protocol
 
 from presence_async.auth import OnRefreshToken, TokenKeeper
@@ -21,6 +21,7 @@ from presence_async.errors import (
     ClosedError,
     ConfigurationError,
     PresenceError,
+    RateLimitedError,
 )
 from presence_async.grants import Auth, StaticToken, TokenRequest
 from presence_async.hooks import (
@@ -29,7 +30,7 @@ from presence_async.hooks import (
     RequestFinished,
     RequestStarted,
 )
-from presence_async.limiter import Limiter, RateLimitStatus
+from presence_async.limiter import LONGEST_TURN, Limiter, RateLimitStatus
 from presence_async.routes import TOKEN
 from presence_async.sending import SendPath
 from presence_async.transport import Exchange, Transport
@@ -91,6 +92,7 @@ class PresenceSession:
             raise ClosedError(f"the client is {self._state}; it is entered once")
         self._loop = asyncio.get_running_loop()
         self._pid = os.getpid()
+        self._ending = asyncio.Event()
         self._transport = Transport(self._config, self._http)
         self._calls = Calls(self._loop)
         self._limiter = Limiter(self._config.rate_limit, self._loop)
@@ -126,6 +128,7 @@ class PresenceSession:
         self.check_usable()
         self._state = "closed"
         self._closing = asyncio.Event()
+        self._ending.set()
         self._calls.close(ClosedError(_CLOSED))
         self._limiter.close()
         # The last first; each runs although the one before it failed or was cancelled.
@@ -192,6 +195,28 @@ class PresenceSession:
         if self._hook is not None:
             return await self._observed(call)
         return await self._guarded(call)
+
+    async def send_in_turn(self, request: Request, options: CallOptions) -> Response:
+        """As `send`, for one request of many: a long queue is no reason to refuse it.
+
+        More requests than the budget of a minute may want to go out at once. Who comes
+        that late is refused by the limiter, rests, and queues up again. The vendor's own
+        pauses and a `max_wait` too short for one turn of the budget are refusals as ever.
+        """
+        while True:
+            try:
+                return await self.send(request, options)
+            except RateLimitedError as error:
+                rest = error.retry_after or 0.0
+                if error.status is not None or error.paused or rest <= LONGEST_TURN:
+                    raise
+            await self._rest(rest - LONGEST_TURN)
+
+    async def _rest(self, seconds: float) -> None:
+        """Sleep, or less when the session is closed meanwhile."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._ending.wait()
 
     async def _guarded(self, call: Call) -> Response:
         """Run the call under its deadline; what it raises knows what became of it."""

@@ -42,6 +42,17 @@ if TYPE_CHECKING:
 __all__ = ["Exchange", "Transport"]
 
 _LOGGER: Final = logging.getLogger("presence_async.transport")
+# They say who we are, where to, or how our bodies are to be read.
+_OURS: Final = (
+    "Authorization",
+    "Content-Encoding",
+    "Content-Length",
+    "Content-Type",
+    "Expect",
+    "Host",
+    "Proxy-Authorization",
+    "Transfer-Encoding",
+)
 # What aiohttp itself sends a second time on a connection that turns out to be dead.
 _RESENT_BY_AIOHTTP: Final = frozenset({"GET", "PUT", "DELETE"})
 # Aborted connections end in the next turns of the loop; this is only a safety net.
@@ -103,6 +114,7 @@ def _refuse_unsuited(session: aiohttp.ClientSession) -> None:
             f"session must be an aiohttp.ClientSession, not {type(session).__name__}"
         )
     loop = asyncio.get_running_loop()
+    ours = [name for name in _OURS if name in session.headers]
     unsuited = [
         reason
         for reason, present in (
@@ -114,12 +126,17 @@ def _refuse_unsuited(session: aiohttp.ClientSession) -> None:
             ("has default auth", session.auth is not None),
             ("has trust_env, which sends .netrc credentials", session.trust_env),
             ("does not decompress", not session.auto_decompress),
-            ("has a default Authorization header", "Authorization" in session.headers),
+            ("has a proxy of its own (give it to the client)", _has_proxy(session)),
+            (f"has default headers that are ours to set ({', '.join(ours)})", bool(ours)),
         )
         if present
     ]
     if unsuited:
         raise ConfigurationError(f"the given ClientSession {', '.join(unsuited)}")
+
+
+def _has_proxy(session: aiohttp.ClientSession) -> bool:
+    return getattr(session, "_default_proxy", None) is not None
 
 
 def _keeps_cookies(session: aiohttp.ClientSession) -> bool:
@@ -140,7 +157,7 @@ class Transport:
         self._connector: _Connector | None = None
         if session is None:
             self._connector = _Connector(
-                limit=config.pool_size, keepalive_timeout=config.keep_alive
+                config.connect_timeout, limit=config.pool_size, keepalive_timeout=config.keep_alive
             )
             session = aiohttp.ClientSession(
                 connector=self._connector, cookie_jar=aiohttp.DummyCookieJar()
@@ -341,12 +358,15 @@ class _Connector(aiohttp.TCPConnector):
     silent then takes half a minute to go.
     """
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, connect_timeout: float, **options: Any) -> None:
         super().__init__(**options)
+        self._connect_timeout = connect_timeout
         self._alive: dict[asyncio.Future[None], asyncio.Transport] = {}
 
     async def _create_connection(self, *args: Any) -> ResponseHandler:
-        protocol = await super()._create_connection(*args)
+        # aiohttp's own timeouts leave out name look-ups and the answer of a proxy.
+        async with asyncio.timeout(self._connect_timeout):
+            protocol = await super()._create_connection(*args)
         closed = protocol.closed
         if closed is not None:  # else it is gone again already
             self._alive[closed] = cast("asyncio.Transport", protocol.transport)

@@ -136,7 +136,7 @@ async def test_each_call_is_the_operation_it_stands_beside(operation: str, call:
         requests.append(request)
         raise Seen
 
-    client = resources.build(send, BuiltinIds(), lambda _: None)
+    client = resources.build(send, send, BuiltinIds(), lambda _: None)
     made: Awaitable[Any] = eval(call, {"client": client} | NAMES)  # noqa: S307  # our own page
     with pytest.raises(Seen):
         await made

@@ -40,6 +40,7 @@ class Resources(NamedTuple):
 
 def build(
     send: Send,
+    send_in_turn: Send,
     builtin_ids: BuiltinIds | None,
     adopt: Callable[[FanOut[Any]], None],
 ) -> Resources:
@@ -47,17 +48,18 @@ def build(
 
     Args:
         send: Takes a request, returns its 2xx response.
+        send_in_turn: The same for one of many, which waits for the budget as long as needed.
         builtin_ids: What a client that shares the session knows of the built-in definitions.
         adopt: Ends a fan-out together with the session.
     """
     system_presences = SystemPresences(send, builtin_ids or BuiltinIds())
-    user_presences = UserPresences(send, system_presences, adopt)
+    user_presences = UserPresences(send, send_in_turn, system_presences, adopt)
     return Resources(
         definitions=Definitions(send),
         legacy_definitions=LegacyDefinitions(send),
         system_presences=system_presences,
         user_presences=user_presences,
-        bulk=Bulk(send, system_presences, user_presences, adopt),
+        bulk=Bulk(send_in_turn, system_presences, user_presences, adopt),
         sources=Sources(send),
         settings=Settings(send),
         users=Users(send),

@@ -147,6 +147,7 @@ class Bulk(Resource):
             unknown. Also when the client is closed meanwhile.
 
         Raises:
+            PresenceError: A system presence could not be looked up. Nothing has been sent.
             InvalidRequestError: An item that is none, or a user twice on one source
                 (which of the two would win?). Nothing has been sent then; `field` names
                 the item, e.g. ``items[3]``.

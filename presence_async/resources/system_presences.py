@@ -33,6 +33,7 @@ class BuiltinIds:
     """Ids of built-in definitions looked up so far; the lock keeps it to one look-up."""
 
     ids: dict[SystemPresenceName, str] = attrs.field(factory=dict)
+    complete: bool = False
     lock: asyncio.Lock = attrs.field(factory=asyncio.Lock)
 
 
@@ -66,7 +67,8 @@ class SystemPresences(Resource):
 
         The ids appear to be the same everywhere, but the vendor does not promise it, so
         they are looked up: one request (two where the token may not see the current
-        definitions), kept for the life of the client.
+        definitions), kept for the life of the client. The look-up is a call of its own,
+        with a `timeout` of its own.
 
         Args:
             system_presence: In any spelling: "On Queue", "OnQueue", "ON_QUEUE".
@@ -81,8 +83,9 @@ class SystemPresences(Resource):
         name = SystemPresenceName(check_text("system_presence", system_presence))
         known = self.builtin_ids
         async with known.lock:
-            if name not in known.ids:
+            if not known.complete:
                 known.ids.update(await self._look_up())
+                known.complete = bool(known.ids)
         found = known.ids.get(name)
         if found is None:
             raise NotFoundError(f"no built-in definition for system presence {str(name)!r}")

@@ -39,16 +39,18 @@ __all__ = ["UserPresences"]
 class UserPresences(Resource):
     """What users' presences are, on each source, and which source counts."""
 
-    __slots__ = ("_adopt", "_system_presences")
+    __slots__ = ("_adopt", "_send_in_turn", "_system_presences")
 
     def __init__(
         self,
         send: Send,
+        send_in_turn: Send,
         system_presences: SystemPresences,
         adopt: Callable[[FanOut[Any]], None],
     ) -> None:
         """`adopt` ends a fan-out together with the session."""
         super().__init__(send)
+        self._send_in_turn = send_in_turn
         self._system_presences = system_presences
         self._adopt = adopt
 
@@ -231,7 +233,7 @@ class UserPresences(Resource):
             InvalidRequestError: An argument that is none of these, before any request; of
                 a generator's ids, a bad one is a failed outcome.
         """
-        reader = PresenceReader(self._send, source)
+        reader = PresenceReader(self._send_in_turn, source)
         return FanOut(
             reader.read,
             chunked(ids, check_dedupe(dedupe)),

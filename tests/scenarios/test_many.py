@@ -344,7 +344,7 @@ async def test_fan_out_over_any_operation(sim: Simulator, client: PresenceClient
 
 def presences(send: Callable[[Request], Any]) -> UserPresences:
     """The resource on a bare `send`."""
-    return UserPresences(send, SystemPresences(send, BuiltinIds()), lambda _: None)
+    return UserPresences(send, send, SystemPresences(send, BuiltinIds()), lambda _: None)
 
 
 async def thin_air(request: Request) -> Response:

@@ -13,15 +13,17 @@ import attrs
 import pytest
 import trustme
 from clock import check_no_leftovers
-from rawserver import ONCE, REPEATABLE, RawServer, Reply, ok, raw_client, send, spent, until
+from rawserver import ONCE, REPEATABLE, STALL, RawServer, Reply, ok, raw_client, send, spent, until
 from support import client_for
 
 from presence_async import (
     ClosedError,
+    PresenceClient,
     PresenceConnectionError,
     PresenceTimeoutError,
     ProxySettings,
     ServerError,
+    StaticToken,
 )
 from presence_async.simulator import Simulator
 
@@ -364,3 +366,22 @@ async def test_an_untrusted_server_behind_a_proxy_is_not_trusted(authority: Auth
         with pytest.raises(PresenceConnectionError, match="certificate is not trusted"):
             await send(client, PATCH)
         assert server.requests == []
+
+
+async def test_a_proxy_that_hangs_on_connect_is_left_in_time() -> None:
+    """The connect timeout covers the proxy's answer to CONNECT, and nothing counts as sent."""
+    async with (
+        RawServer(STALL) as proxy,
+        PresenceClient(
+            base_url="https://api.example.test",
+            auth=StaticToken("token"),
+            proxy=proxy.url,
+            connect_timeout=1,
+            retries=0,
+        ) as client,
+    ):
+        before = asyncio.get_running_loop().time()
+        with pytest.raises(PresenceTimeoutError, match="could not be opened in time"):
+            await client.user_presences.get("u")
+        assert asyncio.get_running_loop().time() - before == pytest.approx(1, abs=0.1)
+        assert client.rate_limit.remaining == 300

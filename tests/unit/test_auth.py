@@ -356,11 +356,43 @@ async def test_a_failure_reaches_every_waiter_as_a_copy_of_its_own():
 
 async def test_after_a_failure_the_next_caller_asks_again():
     """A failure is not remembered for client credentials."""
-    kept = new_keeper(answer(401, error="invalid_client"), granted())
+    kept = new_keeper(answer(400, error="invalid_request"), granted())
     with pytest.raises(AuthenticationError):
         await kept.token()
     assert await kept.token() == "token-1"
     await kept.keeper.aclose()
+
+
+async def test_wrong_credentials_are_not_posted_again_and_again():
+    """Callers in the next ten seconds get the same refusal without another request."""
+    kept = new_keeper(answer(401, error="invalid_client"), granted())
+    for _ in range(50):
+        with pytest.raises(AuthenticationError, match="wrong secret, or wrong region"):
+            await kept.token()
+    assert len(kept.login.requests) == 1
+    await asyncio.sleep(10)
+    assert await kept.token() == "token-1"
+    await kept.keeper.aclose()
+
+
+@pytest.mark.parametrize(("seconds", "stored"), [(5.0, ["NEW"]), (60.0, [])])
+async def test_closing_lets_a_new_refresh_token_reach_its_store(
+    seconds: float, stored: list[str], caplog: pytest.LogCaptureFixture
+):
+    """A store of some seconds finishes; one that takes too long is cut off and said."""
+    arrived: list[str] = []
+
+    async def store(token: str) -> None:
+        await asyncio.sleep(seconds)
+        arrived.append(token)
+
+    kept = new_keeper(granted(refresh_token="NEW"), on_refresh_token=store)
+    waiter = asyncio.create_task(kept.token())
+    await turns()
+    waiter.cancel()
+    await kept.keeper.aclose()
+    assert arrived == stored
+    assert ("the new refresh token is not stored" in caplog.text) is (not stored)
 
 
 async def test_closing_wakes_every_waiter_and_ends_the_refresh():

@@ -138,6 +138,12 @@ def test_a_wrong_command_line_exits_2(words: list[str], capsys: pytest.CaptureFi
     assert "usage" in capsys.readouterr().err
 
 
+def test_the_options_of_simulate() -> None:
+    """A port and the size of the organization can be chosen; 0 switches the rate limit off."""
+    chosen = options("simulate", "--port", "8080", "--users", "7", "--rate-limit", "0")
+    assert (chosen.port, chosen.users, chosen.rate_limit) == (8080, 7, 0)
+
+
 def test_ids_come_from_a_file_or_standard_input(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -72,6 +72,8 @@ def test_every_region_by_key_or_domain(region: str) -> None:
         ({"region": "us_east_1", "ssl": False}, "ssl must be an ssl.SSLContext, not bool"),
         ({"region": "us_east_1", "ssl": "x"}, "ssl must be"),
         ({"region": "us_east_1", "hook": 5}, "hook must be callable, not int"),
+        ({"region": "us_east_1", "hook": asyncio.sleep}, "hook must be a plain function"),
+        ({"base_url": "http://127.0.0.1", "allow_loopback_http": "no"}, "allow_loopback_http=True"),
         ({"region": "us_east_1", "on_refresh_token": 5}, "on_refresh_token must be callable"),
     ],
 )

@@ -264,6 +264,8 @@ def _elsewhere() -> aiohttp.ClientSession:
         (lambda: _session(trust_env=True), ".netrc"),
         (lambda: _session(auto_decompress=False), "decompress"),
         (lambda: _session(headers={"authorization": "Bearer x"}), "Authorization"),
+        (lambda: _session(headers={"Expect": "100-continue", "host": "x"}), "Expect, Host"),
+        (lambda: _session(proxy="http://127.0.0.1:1"), "proxy of its own"),
         (_elsewhere, "another event loop"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",

@@ -77,7 +77,7 @@ class Vendor:
         return Bulk(
             self.send,
             presences,
-            UserPresences(self.send, presences, lambda _: None),
+            UserPresences(self.send, self.send, presences, lambda _: None),
             lambda _: None,
         )
 
