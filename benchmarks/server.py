@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import uuid
+from typing import cast
 
 DEFINITION = "6a3af858-942f-489d-9700-5f9bcdcdae9b"
 
@@ -52,17 +53,24 @@ def _answer(body: bytes) -> bytes:
     return head.encode() + body
 
 
-class _Canned(asyncio.Protocol):
-    """Answers each request by what its request line contains."""
+_ROW = _encoded(presence("@", bulk=True))
+_SINGLE_ANSWER = _answer(SINGLE)
+_TOKEN_ANSWER = _answer(TOKEN)
 
-    _ANSWERS = (
-        (b"/bulk", _answer(BULK)),
-        (b"/oauth/token", _answer(TOKEN)),
-        (b"", _answer(SINGLE)),
-    )
+
+def _answer_to(line: bytes) -> bytes:
+    """The answer to a request line; a bulk read gets a row for each user it asks for."""
+    if b"/bulk?" in line:
+        ids = line.split(b"?", 1)[1].split(b" ", 1)[0].removeprefix(b"id=").split(b"&id=")
+        return _answer(b"[" + b",".join([_ROW.replace(b"@", id_) for id_ in ids]) + b"]")
+    return _TOKEN_ANSWER if b"/oauth/token" in line else _SINGLE_ANSWER
+
+
+class _Canned(asyncio.Protocol):
+    """Answers each request by its request line."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = transport
+        self.transport = cast("asyncio.Transport", transport)
         self.buffer = b""
 
     def data_received(self, data: bytes) -> None:
@@ -76,11 +84,7 @@ class _Canned(asyncio.Protocol):
             if len(self.buffer) < end + 4 + length:
                 return
             self.buffer = self.buffer[end + 4 + length :]
-            line = head.split(b"\r\n", 1)[0]
-            for part, answer in self._ANSWERS:
-                if part in line:
-                    self.transport.write(answer)  # type: ignore[attr-defined]
-                    break
+            self.transport.write(_answer_to(head.split(b"\r\n", 1)[0]))
 
 
 async def _serve() -> None:
