@@ -9,7 +9,7 @@ the workers down, and a consumer that stops stops them at once.
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import sys
 from collections import deque
 from collections.abc import (
     AsyncGenerator,
@@ -20,7 +20,7 @@ from collections.abc import (
     Iterable,
     Sequence,
 )
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast
 
 import attrs
 
@@ -35,6 +35,7 @@ __all__ = ["FanOut", "Outcome", "check_concurrency", "fan_out"]
 ItemT = TypeVar("ItemT")
 ValueT = TypeVar("ValueT")
 OutcomeT = TypeVar("OutcomeT")
+_END: Final = object()
 
 
 @attrs.frozen
@@ -79,11 +80,13 @@ class _Run(Generic[ItemT, OutcomeT]):
         self._async_source: AsyncIterator[ItemT] | None = None
         self._concurrency = concurrency
         self._ordered = ordered
-        # Items pulled but not consumed: those in work and as many finished ones.
-        self._window = 2 * concurrency
+        # Items pulled but not consumed: those in work and as many others, of which one is
+        # looked ahead to.
+        self._window = 2 * concurrency - 1
         self._pulled = 0
         self._consumed = 0
         self._exhausted = False
+        self._ahead: Any = _END
         self._source_error: Exception | None = None
         self._finished: dict[int, Sequence[OutcomeT]] = {}
         self.outcomes: deque[OutcomeT] = deque()
@@ -93,7 +96,7 @@ class _Run(Generic[ItemT, OutcomeT]):
         self.started = False
 
     def start(self) -> None:
-        """Start the workers on the running loop."""
+        """Start on the running loop, without any worker yet."""
         self.started = True
         self._loop = asyncio.get_running_loop()
         self._pull_lock = asyncio.Lock()
@@ -104,9 +107,23 @@ class _Run(Generic[ItemT, OutcomeT]):
             self._async_source = aiter(items)
         else:
             self._source = iter(items)
-        self._add_worker()
+            self._look_ahead()
 
-    def _add_worker(self) -> None:
+    async def collect(self) -> list[OutcomeT]:
+        """All outcomes. The caller is a worker itself, so a single item needs no task."""
+        self._window = sys.maxsize
+        self._hired = 1
+        await self._work()
+        await self.ended()
+        if self.reason is not None:
+            raise self.reason
+        if self._source_error is not None:
+            raise self._source_error
+        finished = sorted(self._finished.items()) if self._ordered else self._finished.items()
+        return [outcome for _, outcomes in finished for outcome in outcomes]
+
+    def add_worker(self) -> None:
+        """Start one worker; it adds the others as items come."""
         # Counted first: an eager task runs, and adds workers itself, before it is returned.
         self._hired += 1
         worker = self._loop.create_task(self._work(), name="presence_async fan-out")
@@ -126,9 +143,9 @@ class _Run(Generic[ItemT, OutcomeT]):
     async def _work(self) -> None:
         while (taken := await self._take()) is not None:
             index, item = taken
-            if self._hired < self._concurrency:
+            if self._hired < self._concurrency and not self._exhausted:
                 # Each item brings one more worker, so few items never start many.
-                self._add_worker()
+                self.add_worker()
             self._finished[index] = await self._step(item)
             self._ready.set()
 
@@ -157,10 +174,18 @@ class _Run(Generic[ItemT, OutcomeT]):
     async def _pull(self) -> ItemT:
         if self._async_source is not None:
             return await anext(self._async_source)
-        # A StopIteration must not leave a coroutine: Python turns it into RuntimeError.
-        for item in self._source:
-            return item
-        raise StopAsyncIteration
+        item = cast("ItemT", self._ahead)
+        self._look_ahead()
+        return item
+
+    def _look_ahead(self) -> None:
+        """Know of the last item that it is the last: no worker is added in vain."""
+        try:
+            self._ahead = next(self._source, _END)
+        except Exception as error:  # noqa: BLE001  # the caller's iterator; it hears it
+            self._ahead = _END
+            self._source_error = error
+        self._exhausted = self._ahead is _END
 
     async def fill(self) -> None:
         """Return once `outcomes` holds something; StopAsyncIteration after the last."""
@@ -272,26 +297,26 @@ class FanOut(Generic[OutcomeT]):
     async def _fill(self) -> None:
         run = self._run
         if not run.started and run.reason is None:
-            if self._on_start is not None:
-                self._on_start(self)
-            run.start()
+            self._start()
+            run.add_worker()
         try:
             await run.fill()
         except asyncio.CancelledError:
             await run.stop(ClosedError("the fan-out was cancelled"))
             raise
 
+    def _start(self) -> None:
+        if self._on_start is not None:
+            self._on_start(self)
+        self._run.start()
+
     async def _collect(self) -> list[OutcomeT]:
-        """All outcomes; taken as they lie there, not one await each."""
-        collected: list[OutcomeT] = []
-        outcomes = self._run.outcomes
         async with self:
-            with contextlib.suppress(StopAsyncIteration):
-                while True:
-                    await self._fill()
-                    collected += outcomes
-                    outcomes.clear()
-        return collected
+            if self._run.started or self._run.reason is not None:
+                # Somebody has begun to iterate: the rest, then.
+                return [outcome async for outcome in self]
+            self._start()
+            return await self._run.collect()
 
     def __await__(self) -> Generator[Any, None, list[OutcomeT]]:
         return self._collect().__await__()
