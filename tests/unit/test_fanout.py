@@ -575,3 +575,64 @@ def test_items_are_checked(bad: Any) -> None:
     with pytest.raises(InvalidRequestError) as caught:
         fan_out(Gauge(), bad)
     assert caught.value.field == "items"
+
+
+async def _echo(item: int) -> int:
+    """The item, a moment later."""
+    await asyncio.sleep(1)
+    return item
+
+
+async def test_an_awaited_fan_out_raises_the_error_of_its_source() -> None:
+    """Every item that came before it has been worked on by then."""
+    seen: list[int] = []
+
+    async def note(item: int) -> None:
+        seen.append(item)
+        await asyncio.sleep(1)
+
+    def items() -> Iterator[int]:
+        yield from range(5)
+        raise LookupError("no more")
+
+    with pytest.raises(LookupError, match="no more"):
+        await fan_out(note, items(), concurrency=2)
+    assert seen == [0, 1, 2, 3, 4]
+
+
+async def test_awaiting_the_rest_of_one_that_was_begun() -> None:
+    """After some were iterated, awaiting gives the others."""
+    outcomes = fan_out(_echo, range(10), concurrency=3, ordered=True)
+    first = await anext(outcomes)
+    assert [first.value, *(outcome.value for outcome in await outcomes)] == list(range(10))
+
+
+async def test_a_step_that_fails_itself_is_told_to_who_iterates() -> None:
+    """A mistake in a step is no outcome of an item: the consumer gets it."""
+
+    async def step(item: int) -> list[int]:
+        raise ArithmeticError(item)
+
+    outcomes: FanOut[int] = FanOut(step, range(3), concurrency=2)
+    with pytest.raises(ArithmeticError):
+        await anext(outcomes)
+    await outcomes.aclose()
+
+
+async def test_a_single_item_needs_no_task() -> None:
+    """Awaiting works in the caller, so that one item is one call and nothing else."""
+
+    async def alone(_: int) -> list[Any]:
+        return leftovers()
+
+    assert [outcome.value for outcome in await fan_out(alone, [1])] == [[]]
+
+
+async def test_closing_ends_an_awaited_fan_out_with_the_reason() -> None:
+    """Whoever awaits it gets the reason once the call in hand has ended."""
+    outcomes = fan_out(_echo, range(100), concurrency=2)
+    collecting = asyncio.ensure_future(outcomes)
+    await asyncio.sleep(0.5)
+    await outcomes.abort(ClosedError("the client is closed"))
+    with pytest.raises(ClosedError, match="the client is closed"):
+        await collecting

@@ -283,6 +283,13 @@ async def test_an_unsuited_session_is_refused_with_the_reason(
         await session.close()
 
 
+async def test_something_else_than_a_session_is_refused() -> None:
+    """A base URL or a connector in place of a session is named as what it is."""
+    with pytest.raises(ConfigurationError, match=r"must be an aiohttp\.ClientSession, not str"):
+        async with opened("https://example.test"):  # type: ignore[arg-type]
+            """Never entered."""
+
+
 async def test_a_closed_session_is_refused() -> None:
     """A session that its owner has closed already is of no use."""
     session = _session()
