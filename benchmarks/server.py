@@ -61,7 +61,9 @@ _TOKEN_ANSWER = _answer(TOKEN)
 def _answer_to(line: bytes) -> bytes:
     """The answer to a request line; a bulk read gets a row for each user it asks for."""
     if b"/bulk?" in line:
-        ids = line.split(b"?", 1)[1].split(b" ", 1)[0].removeprefix(b"id=").split(b"&id=")
+        query = line.split(b"?", 1)[1].split(b" ", 1)[0].removeprefix(b"id=")
+        # The vendor's SDK joins the ids with encoded commas.
+        ids = query.replace(b"%2C", b"&id=").split(b"&id=")
         return _answer(b"[" + b",".join([_ROW.replace(b"@", id_) for id_ in ids]) + b"]")
     return _TOKEN_ANSWER if b"/oauth/token" in line else _SINGLE_ANSWER
 
