@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from typing import TYPE_CHECKING
 
 import pytest
 from clock import ClockLoop, check_no_leftovers
+from hypothesis import HealthCheck, settings
 from support import client_for
 
 from presence_async.simulator import Simulator
+
+# Examples are not timed: machines are noisy. Under CI hypothesis has a profile of its own
+# that does the same and repeats the same examples.
+if "CI" not in os.environ:
+    settings.register_profile(
+        "untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    )
+    settings.load_profile("untimed")
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
