@@ -28,7 +28,7 @@ _PLAIN: Final = re.compile(r"[A-Za-z0-9_-]+", re.ASCII).fullmatch
 
 @attrs.define
 class Request:
-    """One operation, ready to be sent. Treat it as frozen (it is not, for speed).
+    """One operation. Complete and as good as frozen once it is sent (it is not, for speed).
 
     Attributes:
         route: What kind of operation it is.

@@ -16,7 +16,7 @@ import attrs
 
 from presence_async import converter
 from presence_async.errors import DecodeError, InvalidRequestError, RowFailure
-from presence_async.models import UNSET, Maybe, Model, Unset
+from presence_async.models import UNSET, Maybe, Model, SystemPresenceName, Unset
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -34,6 +34,7 @@ __all__ = [
     "check_whole",
     "context",
     "decoded",
+    "definition_body",
     "flag_query",
     "given",
     "locale_query",
@@ -125,6 +126,17 @@ def writable(model: ModelT, *, keep: str = "") -> ModelT:
     names = [name for name in _READ_ONLY if name != keep and hasattr(model, name)]
     changes: dict[str, Any] = dict.fromkeys(names, UNSET)
     return attrs.evolve(model, **changes)
+
+
+def definition_body(
+    definition: Any, cls: type[Any], spelling: Callable[[SystemPresenceName], str]
+) -> bytes:
+    """The JSON body of a definition, its system presence as `spelling` of the family has it."""
+    name = getattr(definition, "system_presence", None)
+    if isinstance(name, str) and isinstance(definition, cls):
+        spelled = SystemPresenceName(spelling(SystemPresenceName(name)))
+        definition = attrs.evolve(definition, system_presence=spelled)
+    return write_body("definition", definition, cls)
 
 
 class Page(Protocol[ItemT_co]):

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import TYPE_CHECKING
-
-import attrs
 
 from presence_async import routes
 from presence_async.errors import InvalidRequestError
@@ -18,9 +17,9 @@ from presence_async.resources._base import (
     Resource,
     check_text,
     check_texts,
+    definition_body,
     flag_query,
     locale_query,
-    write_body,
 )
 
 if TYPE_CHECKING:
@@ -188,8 +187,4 @@ def _labels(definition: OrganizationPresenceDefinition) -> set[str]:
 
 def _body(definition: OrganizationPresenceDefinition) -> bytes:
     """The body, with the system presence in this family's spelling ("OnQueue")."""
-    name = getattr(definition, "system_presence", None)
-    if isinstance(name, str) and isinstance(definition, OrganizationPresenceDefinition):
-        spelled = SystemPresenceName(SystemPresenceName(name).definition)
-        definition = attrs.evolve(definition, system_presence=spelled)
-    return write_body("definition", definition, OrganizationPresenceDefinition)
+    return definition_body(definition, OrganizationPresenceDefinition, attrgetter("definition"))

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import Final
-
-import attrs
 
 from presence_async import converter, routes
 from presence_async.models import (
     OrganizationPresence,
     OrganizationPresenceEntityListing,
-    SystemPresenceName,
 )
 from presence_async.resources._base import (
     Listing,
     Resource,
     check_whole,
     decoded,
+    definition_body,
     flag_query,
     locale_query,
-    write_body,
 )
 
 __all__ = ["LegacyDefinitions"]
@@ -149,8 +147,4 @@ class LegacyDefinitions(Resource):
 
 def _body(definition: OrganizationPresence) -> bytes:
     """The body, with the system presence in this family's spelling ("On Queue")."""
-    name = getattr(definition, "system_presence", None)
-    if isinstance(name, str) and isinstance(definition, OrganizationPresence):
-        spelled = SystemPresenceName(SystemPresenceName(name).rest)
-        definition = attrs.evolve(definition, system_presence=spelled)
-    return write_body("definition", definition, OrganizationPresence)
+    return definition_body(definition, OrganizationPresence, attrgetter("rest"))
