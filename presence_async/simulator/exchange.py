@@ -11,8 +11,11 @@ from presence_async.simulator.bodies import Fields, parse_json
 from presence_async.simulator.queries import Query
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
+    from aiohttp import web
+
+    from presence_async.simulator.channels import Channels
     from presence_async.simulator.oauth import AccessToken
     from presence_async.simulator.organization import Organization
     from presence_async.simulator.switches import Switches
@@ -39,6 +42,7 @@ class Call:
     """What an operation gets: decoded path values, lazily read query and body."""
 
     organization: Organization
+    channels: Channels
     switches: Switches
     token: AccessToken
     path: tuple[str, ...]
@@ -65,11 +69,21 @@ class Call:
 
 @attrs.frozen
 class Answer:
-    """One response: a status, a body and what goes beyond the usual headers."""
+    """One response: a status, a body and what goes beyond the usual headers.
+
+    Attributes:
+        status: HTTP status.
+        body: The body.
+        headers: What goes beyond the usual headers, or replaces them.
+        upgrade: With status 101: turns the request into a WebSocket and serves it to its
+            end. Its second argument says that the socket is to be half-open: upgraded, and
+            silent from then on.
+    """
 
     status: int
     body: bytes = attrs.field(default=b"", repr=False)
     headers: Mapping[str, str] = attrs.field(factory=dict)
+    upgrade: Callable[[web.BaseRequest, bool], Awaitable[web.StreamResponse]] | None = None
 
 
 def json_answer(value: Any, status: int = 200) -> Answer:

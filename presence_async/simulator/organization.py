@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from presence_async.simulator.changes import Change
 from presence_async.simulator.definitions import (
     AVAILABLE,
     OFFLINE,
@@ -49,6 +50,7 @@ class Organization:
         source_store: The registered sources likewise.
         settings: The presence settings; replace them at will.
         division_id: The home division, which every user belongs to.
+        listeners: Called, at once, with every accepted change of a user.
     """
 
     def __init__(
@@ -71,6 +73,7 @@ class Organization:
         available = self.definition_store.built_in(AVAILABLE)
         self._presences = Presences(Presence(PURECLOUD, available.id, "", wall_clock()))
         self._primary: dict[str, PrimarySource] = {}
+        self.listeners: list[Callable[[Change], None]] = []
 
     @property
     def users(self) -> Mapping[str, User]:
@@ -173,9 +176,11 @@ class Organization:
             modified=self._wall_clock(),
             future_definition_id=future_definition_id,
         )
+        primary_before = self.primary_source(user_id)
         self._presences.put(user_id, after)
         if primary:
             self._primary[user_id] = PrimarySource(after.source, after.registered)
+        self._tell(user_id, after, primary_before)
         return after
 
     def primary_source(self, user_id: str) -> PrimarySource:
@@ -197,8 +202,19 @@ class Organization:
         Raises:
             ApiError: 404 for an unknown user.
         """
-        self.user(user_id)
+        primary_before = self.primary_source(user_id)
         self._primary[user_id] = primary
+        self._tell(user_id, None, primary_before)
+
+    def _tell(self, user_id: str, presence: Presence | None, before: PrimarySource) -> None:
+        change = Change(
+            user_id=user_id,
+            presence=presence,
+            primary_before=before,
+            primary=self.primary_source(user_id),
+        )
+        for listener in self.listeners:
+            listener(change)
 
     def presence_json(self, user_id: str, presence: Presence) -> dict[str, Any]:
         """Return a presence as the API shows it."""

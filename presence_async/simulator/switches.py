@@ -76,6 +76,19 @@ class Switches:
         on_queue_needs_permission: On Queue needs `routing:agent:onqueue`.
     `me` in place of a user id:
         user_me: `me` is understood as a user id.
+    How entries of a combined topic count against the thousand of a channel:
+        combined_topics_count: A combined topic counts once, or each of its topics does.
+    What sockets of a channel do:
+        heartbeat_seconds: Seconds between heartbeats.
+        closing_notice: Body of the closing notice: empty, or a full SystemMessage.
+        socket_close_code: Close code of a socket the server ends.
+        in_band_subscribe: The undocumented `subscribe` message of a socket is answered.
+        refused_upgrade_status: Status for the socket of a channel that is gone.
+    Permission for another user's presence topic:
+        presence_topic_permission: Other users' presence topics need
+            `presence:userPresence:view` (an invented name: none is documented).
+    Answer to the DELETE of all subscriptions:
+        subscriptions_delete_status: 200 or 204.
     How many tokens live at once:
         token_limit: Live tokens of one client and user; one more kills the oldest.
     Ids of the built-in definitions:
@@ -127,6 +140,14 @@ class Switches:
     microsoft_teams_route: bool = False
     on_queue_needs_permission: bool = False
     user_me: bool = False
+    combined_topics_count: Literal["once", "each"] = "once"
+    heartbeat_seconds: float = 30.0
+    closing_notice: Literal["empty", "full"] = "empty"
+    socket_close_code: int = 1001
+    in_band_subscribe: bool = False
+    refused_upgrade_status: Literal[401, 404] = 404
+    presence_topic_permission: bool = False
+    subscriptions_delete_status: Literal[200, 204] = 200
     token_limit: int | None = None
     fixed_builtin_ids: bool = True
     read_only_fields: Literal["ignore", "reject"] = "ignore"
