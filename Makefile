@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 
-.PHONY: demo test bench clean
+.PHONY: demo test contract bench clean
 
 demo: $(VENV)/.run-installed
 	$(RUN) -m presence_async demo
@@ -13,6 +13,9 @@ demo: $(VENV)/.run-installed
 test: $(VENV)/.test-installed
 	$(RUN) -m coverage run -m pytest
 	$(RUN) -m coverage report
+
+contract: $(VENV)/.contract-installed
+	$(RUN) -m pytest tests/contract
 
 bench: $(VENV)/.benchmark-installed
 	$(RUN) -m benchmarks

@@ -58,6 +58,7 @@ TABLE = {
     "demo": Row("client grants hooks simulator", "attrs", "errors models resources"),
     "cli": Row("demo errors simulator"),
     "__main__": Row("cli"),
+    "pytest_plugin": Row("client grants simulator", "pytest"),
     ".": Row(
         "",
         "",
@@ -203,6 +204,7 @@ def users_of(third_party: str) -> set[str]:
         ("yarl", {"transport"}),
         ("cattrs", {"converter"}),
         ("orjson", {"converter", "simulator"}),
+        ("pytest", {"pytest_plugin"}),
     ],
 )
 def test_each_third_party_has_one_door(third_party: str, expected: set[str]):
@@ -211,14 +213,17 @@ def test_each_third_party_has_one_door(third_party: str, expected: set[str]):
 
 
 def test_only_the_dependencies_are_imported():
-    """Nothing but the four core dependencies, and yarl, which aiohttp's own types are made of."""
+    """The four core dependencies, yarl, which aiohttp's own types are made of, and pytest.
+
+    pytest is there whenever its plugin is loaded, and no dependency.
+    """
     declared = {"aiohttp", "attrs", "cattrs", "orjson"}
     used = {word for row in TABLE.values() for word in row.third_party.split()}
-    assert used == declared | {"yarl"}
+    assert used == declared | {"yarl", "pytest"}
 
 
 def test_the_simulator_is_an_independent_witness():
-    """It imports nothing of the rest, and of the rest only the command line knows it."""
+    """It imports nothing of the rest; of that, the command line and the plugin know it."""
     for module in files_of("simulator"):
         for name in set().union(*imports_of(module)):
             assert name.split(".")[0] != SELF or name.startswith(f"{SELF}.simulator"), module
@@ -228,7 +233,15 @@ def test_the_simulator_is_an_independent_witness():
         for module in files_of(unit)
         if unit != "simulator" and "simulator" in units(set().union(*imports_of(module)), unit)
     }
-    assert knowing == {"cli", "demo"}
+    assert knowing == {"cli", "demo", "pytest_plugin"}
+
+
+def test_the_plugin_imports_at_first_use():
+    """It is loaded into every suite; at its head there are only pytest and the library."""
+    head = tree_of(Path("pytest_plugin.py")).body
+    imports = [node for node in head if isinstance(node, ast.Import | ast.ImportFrom)]
+    names = {str(getattr(node, "module", node.names[0].name)) for node in imports}
+    assert {named(name) for name in names} == {"", "pytest"}
 
 
 @pytest.mark.parametrize("unit", PURE)

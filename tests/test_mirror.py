@@ -19,7 +19,11 @@ ELSEWHERE = {
     "simulator/operations/__init__.py": "simulator/test_api.py",  # the routes the API answers
 }
 # Tests of a whole sub-package at once, as properties.
-WHOLE = {Path("converter/test_round_trip.py"), Path("simulator/test_robustness.py")}
+WHOLE = {
+    Path("converter/test_round_trip.py"),
+    Path("simulator/test_robustness.py"),
+    Path("simulator/test_stateful.py"),
+}
 
 
 def places(module: Path) -> list[Path]:

@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING
 
 from presence_async.simulator.errors import ApiError
 from presence_async.simulator.exchange import MAX_BODY_BYTES, Answer, Call, Exchange
-from presence_async.simulator.limits import PER_USER, Hold
+from presence_async.simulator.limits import DAY, PER_USER, Hold
 from presence_async.simulator.operations import all_routes
 from presence_async.simulator.paths import Match, PathTable, decode
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from presence_async.simulator.channels import Channels
     from presence_async.simulator.limits import RateLimiter
     from presence_async.simulator.oauth import AccessToken, Authority
     from presence_async.simulator.organization import Organization
@@ -25,9 +26,11 @@ class Api:
 
     Args:
         organization: The state.
+        channels: The notification channels.
         authority: Judges tokens.
         limiter: Counts requests.
-        rate_limit: Requests a minute of one token; None for no limits at all.
+        rate_limit: Requests a minute of one token; None for no limits per minute at all.
+        day_limit: Requests a day of one token; None for no limit.
         prefix: Path prefix of a gateway, empty for none.
         switches: The vendor's unknown habits.
     """
@@ -36,16 +39,20 @@ class Api:
         self,
         *,
         organization: Organization,
+        channels: Channels,
         authority: Authority,
         limiter: RateLimiter,
         rate_limit: int | None,
+        day_limit: int | None = None,
         prefix: str,
         switches: Switches,
     ) -> None:
         self._organization = organization
+        self._channels = channels
         self._authority = authority
         self._limiter = limiter
         self._rate_limit = rate_limit
+        self._day_limit = day_limit
         self._prefix = prefix
         self._switches = switches
         self._table: PathTable[Route] = PathTable()
@@ -72,13 +79,13 @@ class Api:
         try:
             return self._answer(exchange, match)
         except ApiError as error:
-            return error_answer(error, exchange.correlation_id)
+            smallest = self._switches.error_body == "smallest"
+            return error_answer(error, exchange.correlation_id, smallest=smallest)
 
     def _answer(self, exchange: Exchange, match: Match[Route] | None) -> Answer:
         authorization = exchange.headers.get("Authorization")
         token = self._authority.check(self._authority.find(authorization), authorization)
-        if self._rate_limit is not None:
-            self._limiter.admit(self._holds(token, self._rate_limit))
+        self._limiter.admit(self._holds(token))
         if match is None:
             raise self._unrouted(exchange)
         check_size(exchange)
@@ -87,17 +94,27 @@ class Api:
         if match.route.need is not None:
             match.route.need.check(token.permissions)
         path = tuple(decode(value) for value in match.raw_values)
-        return match.route.handle(Call(self._organization, self._switches, token, path, exchange))
+        return match.route.handle(
+            Call(self._organization, self._channels, self._switches, token, path, exchange)
+        )
 
-    def _holds(self, token: AccessToken, limit: int) -> list[Hold]:
-        if token.user_id is None:
-            return [("client.credentials.token.rate.per.minute", token.label, limit)]
-        app_user = (token.client_id, token.user_id)
-        return [
-            ("token.rate.per.minute", token.label, limit),
-            ("org.app.user.rate.per.minute", app_user, self._switches.org_app_user_rate_limit),
-            ("org.user.rate.per.minute", token.user_id, PER_USER),
-        ]
+    def _holds(self, token: AccessToken) -> list[Hold]:
+        limit, holds = self._rate_limit, []
+        if limit is not None and token.user_id is None:
+            holds = [Hold("client.credentials.token.rate.per.minute", token.label, limit)]
+        elif limit is not None:
+            app_user = (token.client_id, token.user_id)
+            per_app_user = self._switches.org_app_user_rate_limit
+            holds = [
+                Hold("token.rate.per.minute", token.label, limit),
+                Hold("org.app.user.rate.per.minute", app_user, per_app_user),
+                Hold("org.user.rate.per.minute", token.user_id, PER_USER),
+            ]
+        if self._day_limit is not None:
+            # The name is invented in the manner of the others.
+            daily = Hold("token.rate.per.day", token.label, self._day_limit, DAY, "presence")
+            holds.append(daily)
+        return holds
 
     def _unrouted(self, exchange: Exchange) -> ApiError:
         path = exchange.path
@@ -145,6 +162,6 @@ def check_json_type(exchange: Exchange) -> None:
         raise ApiError(415, "unsupported.media.type", "HTTP 415 Unsupported Media Type")
 
 
-def error_answer(error: ApiError, correlation_id: str) -> Answer:
-    """Return the answer that carries an error."""
-    return Answer(error.status, error.body(correlation_id), error.headers)
+def error_answer(error: ApiError, correlation_id: str, *, smallest: bool = False) -> Answer:
+    """Return the answer that carries an error, in full or in the smallest body recorded."""
+    return Answer(error.status, error.body(correlation_id, smallest=smallest), error.headers)

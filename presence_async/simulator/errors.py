@@ -60,16 +60,19 @@ class ApiError(Exception):
         self.limit = limit
         self.headers = headers or {}
 
-    def body(self, correlation_id: str) -> bytes:
-        """Return the JSON `ErrorBody`, its `contextId` being `correlation_id`."""
+    def body(self, correlation_id: str, *, smallest: bool = False) -> bytes:
+        """Return the JSON `ErrorBody`, its `contextId` being `correlation_id`.
+
+        The smallest recorded one has message, code and status only.
+        """
         body: dict[str, Any] = {
             "message": self.message,
             "code": self.code,
             "status": self.status,
-            "contextId": correlation_id,
-            "details": [],
-            "errors": [],
         }
+        if smallest:
+            return orjson.dumps(body)
+        body |= {"contextId": correlation_id, "details": [], "errors": []}
         if self.params is not None:
             body["messageParams"] = dict(self.params)
         if self.limit is not None:

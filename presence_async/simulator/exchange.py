@@ -77,13 +77,14 @@ class Answer:
         headers: What goes beyond the usual headers, or replaces them.
         upgrade: With status 101: turns the request into a WebSocket and serves it to its
             end. Its second argument says that the socket is to be half-open: upgraded, and
-            silent from then on.
+            silent from then on. Returns None for a connection that is to stay as it is
+            until the client leaves.
     """
 
     status: int
     body: bytes = attrs.field(default=b"", repr=False)
     headers: Mapping[str, str] = attrs.field(factory=dict)
-    upgrade: Callable[[web.BaseRequest, bool], Awaitable[web.StreamResponse]] | None = None
+    upgrade: Callable[[web.BaseRequest, bool], Awaitable[web.StreamResponse | None]] | None = None
 
 
 def json_answer(value: Any, status: int = 200) -> Answer:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+import math
+from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
 import orjson
@@ -20,13 +21,41 @@ if TYPE_CHECKING:
 BAD_GATEWAY = b"<html><head><title>502 Bad Gateway</title></head></html>"
 _BAD_GATEWAY_STATUS = 502
 _FIRST_ERROR = 400
+_TOLD_TO_WAIT = "too.many.requests.retry.after"
+_MINUTE = 60
+_PER_MINUTE = {"key": "token.rate.per.minute", "namespace": "platform.api", "value": 300}
+# A longer wait belongs to a limit of one service, counted per day. The vendor publishes no
+# key or value of one: these are made up.
+_PER_DAY = {"key": "token.rate.per.day", "namespace": "presence", "value": 10_000}
+
+_ANSWERS = ("status", "body")
+_IN_ERROR_BODY = ("code", "message", "limit")
+_DELIVERIES = ("slow_body", "wrong_length", "half_open")
+# No field goes together with those behind it.
+_EXCLUSIVE = {
+    "stall": (*_ANSWERS, "gzip_bomb", "drop", *_DELIVERIES),
+    "raw_answer": (*_ANSWERS, "gzip_bomb", "drop", *_DELIVERIES),
+    "gzip_bomb": _ANSWERS,
+    "drop": _DELIVERIES,
+    "body": _IN_ERROR_BODY,
+}
+# A connection that is reset shows no answer, and `drop` itself says when.
+_NOT_WITH_RESET = (*_ANSWERS, "gzip_bomb", "after_effect")
+# Every field needs one of those behind it.
+_NEEDS = {
+    "retry_after": _ANSWERS,
+    "headers": _ANSWERS,
+    "content_type": _ANSWERS,
+    "after_effect": (*_ANSWERS, "gzip_bomb", "raw_answer", "stall"),
+}
 
 
 @attrs.frozen(kw_only=True)
 class Fault:
     """One scripted failure.
 
-    With neither status, body, drop, stall, gzip_bomb nor raw_answer it only delays.
+    Without an answer of its own and without `drop` and `stall` it lets the request be
+    answered as usual, perhaps later, more slowly or with a wrong length.
 
     Attributes:
         route: Method and template, e.g. `GET /api/v2/users/{userId}/presences/purecloud` or
@@ -34,20 +63,37 @@ class Fault:
         times: How many requests it strikes; None for all.
         skip: How many matching requests pass before the first one struck.
         probability: Chance of striking a request it could strike (repeatable by seed).
-        delay: Seconds before anything else happens, or a callable returning them.
+        delay: Seconds before anything else happens, or a callable returning them, such as
+            one of `uniform`, `exponential`, `lognormal`.
         status: Answer with this status.
         code: Error code of the answer; by default the usual one of the status.
         message: Error text of the answer.
-        body: Body of the answer instead of an error body; status 200 unless given.
+        limit: The `limit` object of the answer; by default a 429 with `retry_after` has one,
+            of a limit per minute or, when the wait is longer, per day.
+        body: Body of the answer instead of an error body, `b""` for none; status 200 unless
+            given.
         content_type: Content type of the answer.
         retry_after: `Retry-After` of the answer.
         headers: Further headers of the answer.
         drop: Reset the connection `before` the change, or `after` it and without an answer;
-            or cut the answer off in `mid_body`.
-        stall: Never answer (after `raw_answer`, if that is given too).
-        after_effect: With status or body: apply the change first.
+            or cut the answer off in `mid_body`. `before` does not wait for the body of the
+            request, unless a fault whose route is a callable is armed too and may want it.
+        stall: Never answer (after `raw_answer`, if that is given too), and hear nothing more.
+        after_effect: With an answer of its own or `stall`: apply the change first.
         gzip_bomb: Answer with a gzip body that grows to this many bytes.
         raw_answer: Bytes for the socket, which is closed afterwards.
+        slow_body: Seconds over which the body of the answer comes, in eight pieces. The
+            headers come at once.
+        wrong_length: By how many bytes Content-Length is above the body, after which the
+            connection is closed; negative: below it, and the rest follows as surplus bytes on
+            the open connection.
+        half_open: The answer still arrives; then the connection is dead without a sign:
+            nothing sent on it is recorded or answered, and it is never closed. A WebSocket is
+            opened and silent from then on.
+
+    Raises:
+        ValueError: For a value out of its range, and for fields that contradict each other or
+            have no effect together.
     """
 
     route: str | Callable[[RecordedRequest], bool] | None = None
@@ -58,6 +104,7 @@ class Fault:
     status: int | None = None
     code: str | None = None
     message: str | None = None
+    limit: Mapping[str, Any] | None = None
     body: bytes | None = None
     content_type: str = "application/json"
     retry_after: float | str | None = None
@@ -67,6 +114,49 @@ class Fault:
     after_effect: bool = False
     gzip_bomb: int | None = None
     raw_answer: bytes | None = None
+    slow_body: float = 0.0
+    wrong_length: int = 0
+    half_open: bool = False
+
+    def __attrs_post_init__(self) -> None:
+        """Refuse what cannot be meant."""
+        self._check_ranges()
+        self._check_together()
+
+    def _check_ranges(self) -> None:
+        _check("times", self.times, 1)
+        _check("skip", self.skip, 0)
+        _check("probability", self.probability, 0, 1)
+        if not callable(self.delay):
+            _check("delay", self.delay, 0)
+        _check("status", self.status, 200, 599)
+        if not isinstance(self.retry_after, str):
+            _check("retry_after", self.retry_after, 0)
+        _check("gzip_bomb", self.gzip_bomb, 0)
+        _check("slow_body", self.slow_body, 0)
+        if self.drop not in (None, "before", "after", "mid_body"):
+            raise ValueError(f"drop must be before, after or mid_body, not {self.drop!r}")
+
+    def _check_together(self) -> None:
+        given = {name for name, default in _DEFAULTS.items() if getattr(self, name) != default}
+        exclusive = dict(_EXCLUSIVE)
+        if self.drop in ("before", "after"):
+            exclusive["drop"] += _NOT_WITH_RESET
+        for name, others in exclusive.items():
+            for other in others:
+                if given.issuperset((name, other)):
+                    raise ValueError(f"{other} does not go together with {name}")
+        for name, needed in _NEEDS.items():
+            if name in given and given.isdisjoint(needed):
+                raise ValueError(f"{name} needs {' or '.join(needed)}")
+        for name in _IN_ERROR_BODY:
+            if name in given and (self.status is None or self.status < _FIRST_ERROR):
+                raise ValueError(f"{name} needs the status of an error")
+
+    @property
+    def spoils_delivery(self) -> bool:
+        """Whether the answer goes out in another way than usual."""
+        return bool(self.drop or self.slow_body or self.wrong_length or self.half_open)
 
     @property
     def seconds(self) -> float:
@@ -93,7 +183,8 @@ class Fault:
         if self.retry_after is not None:
             headers["Retry-After"] = str(self.retry_after)
         body = self.body
-        if body is None and status == _BAD_GATEWAY_STATUS and self.code is None:
+        told = self.code is not None or self.message is not None or self.limit is not None
+        if body is None and status == _BAD_GATEWAY_STATUS and not told:
             body, headers["Content-Type"] = BAD_GATEWAY, "text/html"
         if body is None:
             body = self._error_body(status, correlation_id, login=login)
@@ -104,13 +195,31 @@ class Fault:
             return b""
         code = self.code or DEFAULT_CODES.get(status, "internal.server.error")
         if code == "too.many.requests" and self.code is None and self.retry_after is not None:
-            code = "too.many.requests.retry.after"
+            code = _TOLD_TO_WAIT
         message = self.message or f"Scripted failure [{status}]"
         if login:
             return orjson.dumps(
                 {"error": code, "description": message, "error_description": message}
             )
-        return ApiError(status, code, message).body(correlation_id)
+        limit = self._exceeded if code == _TOLD_TO_WAIT and self.limit is None else self.limit
+        return ApiError(status, code, message, limit=limit).body(correlation_id)
+
+    @property
+    def _exceeded(self) -> Mapping[str, Any]:
+        wait = 0 if isinstance(self.retry_after, str | None) else self.retry_after
+        return _PER_DAY if wait > _MINUTE else _PER_MINUTE
+
+
+def _check(name: str, value: float | None, low: float, high: float = math.inf) -> None:
+    # Written so that a value that is no number is refused too.
+    if value is not None and not (low <= value <= high and value < math.inf):
+        allowed = f"from {low} on" if high == math.inf else f"from {low} to {high}"
+        raise ValueError(f"{name} must be a number {allowed}, not {value}")
+
+
+_DEFAULTS: dict[str, Any] = {
+    field.name: {} if field.name == "headers" else field.default for field in attrs.fields(Fault)
+}
 
 
 @attrs.define
@@ -126,12 +235,17 @@ class FaultPlan:
     Args:
         seed: Makes probabilities repeatable.
         routes: The route names that exist, so that a misspelt one is noticed.
+
+    Attributes:
+        otherwise: What befalls the requests that no armed fault strikes, such as the usual
+            latency; it is neither pending nor cleared.
     """
 
     def __init__(self, seed: int, routes: Collection[str]) -> None:
         self._seed = seed
         self._routes = frozenset(routes)
         self._armed: list[_Armed] = []
+        self.otherwise: Fault | None = None
         self._drawn = 0
 
     def add(self, *faults: Fault) -> None:
@@ -154,14 +268,21 @@ class FaultPlan:
         """The faults that can still strike."""
         return tuple(armed.fault for armed in self._armed)
 
+    @property
+    def by_head(self) -> bool:
+        """Whether the fault for a request is chosen before its body is read."""
+        faults = self.pending
+        reset = any(fault.drop == "before" for fault in faults)
+        return reset and not any(callable(fault.route) for fault in faults)
+
     def take(self, request: RecordedRequest) -> Fault | None:
-        """Return the fault that strikes a request, using it up, or None."""
+        """Return the fault that strikes a request, using it up, or `otherwise`."""
         for armed in self._armed:
             if armed.fault.matches(request) and self._strikes(armed):
                 if armed.left == 0:
                     self._armed.remove(armed)
                 return armed.fault
-        return None
+        return self.otherwise
 
     def _strikes(self, armed: _Armed) -> bool:
         if armed.to_skip > 0:

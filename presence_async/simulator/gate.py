@@ -11,22 +11,24 @@ import asyncio
 import logging
 import socket
 import struct
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
-from aiohttp import web
+from aiohttp import StreamReader, web
 
 from presence_async.simulator.errors import ApiError
 from presence_async.simulator.exchange import MAX_BODY_BYTES, Answer, Exchange
+from presence_async.simulator.faults import Fault
 from presence_async.simulator.identity import Numbering, uuid_for
 from presence_async.simulator.recorder import RecordedRequest
-from presence_async.simulator.wreckage import cut_off, gzip_bomb
+from presence_async.simulator.wreckage import deafen, delivery, gzip_bomb
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
-    from presence_async.simulator.faults import Fault, FaultPlan
+    from presence_async.simulator.faults import FaultPlan
     from presence_async.simulator.recorder import Recorder
 
+Upgrade: TypeAlias = "Callable[[web.BaseRequest, bool], Awaitable[web.StreamResponse | None]]"
 _log = logging.getLogger("presence_async.simulator")
 
 _COMMON_HEADERS = {
@@ -39,6 +41,10 @@ _COMMON_HEADERS = {
 _CORRELATION = "ININ-Correlation-Id"
 # SO_LINGER on with zero seconds: closing sends a reset instead of a goodbye.
 _RESET = struct.pack("ii", 1, 0)
+# How long a body may take. The vendor answers a slow one with 408 `client.timeout`; after how
+# long is not published.
+BODY_SECONDS = 30.0
+_TOO_SLOW = Fault(status=408, message="The request body did not come in time.")
 
 
 class Service(Protocol):
@@ -88,7 +94,9 @@ class GateServer(web.Server):
     """aiohttp's low-level server; it also tells the gate when a connection is gone."""
 
     def __init__(self, gate: Gate) -> None:
-        super().__init__(gate.handle, access_log=None, max_line_size=1 << 16)
+        # Bodies are read here or not at all; aiohttp would go on reading them for a while,
+        # and hold up the end of the simulator.
+        super().__init__(gate.handle, access_log=None, max_line_size=1 << 16, lingering_time=0)
         self._gate = gate
 
     def __call__(self) -> web.RequestHandler:
@@ -142,10 +150,10 @@ class Gate:
             self._running.discard(task)
 
     def forget(self, connection: Any) -> None:
-        """End the stall of a connection that is gone."""
-        stalled = self._stalled.pop(connection, None)
-        if stalled is not None and not stalled.done():
-            stalled.set_result(None)
+        """Tell whoever waits for it that a connection is gone."""
+        waiting = self._stalled.pop(connection, None)
+        if waiting is not None:
+            waiting.set_result(None)
 
     async def cancel(self) -> None:
         """Cancel the requests in flight and wait until they are gone."""
@@ -155,13 +163,43 @@ class Gate:
         await asyncio.gather(*running, return_exceptions=True)
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        body, too_large = await _read(request)
         path, _, query = request.raw_path.partition("?")
-        headers = request.headers
-        correlation_id = self._correlation_ids.next()
-        exchange = Exchange(request.method, path, query, headers, body, too_large, correlation_id)
         match = self._service.match(request.method, path)
-        record = RecordedRequest(
+        body, too_large, too_slow = b"", False, False
+        fault, judged = None, False
+        if request.body_exists:
+            if self._faults.by_head:
+                fault = self._faults.take(self._record(request, match, body))
+                judged = True
+            if fault is None or fault.drop != "before":
+                try:
+                    body, too_large = await _read(request.content)
+                except TimeoutError:
+                    too_slow = True
+        correlation_id = self._correlation_ids.next()
+        exchange = Exchange(
+            request.method, path, query, request.headers, body, too_large, correlation_id
+        )
+        record = self._record(request, match, body)
+        number = self._recorder.arrive(record)
+        try:
+            if too_slow:
+                return self._hurry(number, correlation_id)
+            if not judged:
+                fault = self._faults.take(record)
+            if fault is not None:
+                return await self._spoil(request, exchange, match, number, fault)
+            answer = self._service.answer(exchange, match)
+            self._recorder.finish(number, answer.status, None)
+            if answer.upgrade is not None:
+                return await self._upgraded(request, answer.upgrade, half_open=False)
+            return to_response(answer, correlation_id)
+        finally:
+            self._recorder.end(number)
+
+    def _record(self, request: web.BaseRequest, match: Any, body: bytes) -> RecordedRequest:
+        headers = request.headers
+        return RecordedRequest(
             method=request.method,
             target=request.raw_path,
             path_template=None if match is None else match.route.template,
@@ -170,13 +208,14 @@ class Gate:
             token_label=self._service.label(headers),
             received_at=asyncio.get_running_loop().time(),
         )
-        number = self._recorder.arrive(record)
-        fault = self._faults.take(record)
-        if fault is not None:
-            return await self._spoil(request, exchange, match, number, fault)
-        answer = self._service.answer(exchange, match)
+
+    def _hurry(self, number: int, correlation_id: str) -> web.StreamResponse:
+        """Refuse a request whose body is too slow; what comes of it later is not wanted."""
+        answer = _TOO_SLOW.answer(correlation_id, login=self._login)
         self._recorder.finish(number, answer.status, None)
-        return to_response(answer, correlation_id)
+        response = to_response(answer, correlation_id)
+        response.force_close()
+        return response
 
     async def _spoil(
         self, request: web.BaseRequest, exchange: Exchange, match: Any, number: int, fault: Fault
@@ -186,27 +225,33 @@ class Gate:
         seconds = fault.seconds
         if seconds > 0:
             await asyncio.sleep(seconds)
+        if fault.after_effect:
+            self._service.answer(exchange, match)
         if fault.raw_answer is not None:
             _write_raw(request, fault.raw_answer)
         if fault.stall:
             await self._stall(request)
-            return web.Response()
-        if fault.raw_answer is not None:
+        elif fault.raw_answer is not None:
             _hang_up(request)
-            return web.Response()
-        if fault.drop == "before":
-            _abort(request)
-            return web.Response()
+        elif fault.drop == "before":
+            reset(request.transport)
+        elif fault.drop == "after":
+            self._service.answer(exchange, match)
+            reset(request.transport)
+        else:
+            return await self._answer_spoilt(request, exchange, match, number, fault)
+        return web.Response()
+
+    async def _answer_spoilt(
+        self, request: web.BaseRequest, exchange: Exchange, match: Any, number: int, fault: Fault
+    ) -> web.StreamResponse:
         answer = self._spoilt_answer(exchange, match, fault)
-        if fault.drop == "after":
-            _abort(request)
-            return web.Response()
-        if fault.drop == "mid_body":
-            head = to_response(answer, exchange.correlation_id).headers
-            _write_raw(request, cut_off(answer, head))
-            _hang_up(request)
-            return web.Response()
-        self._recorder.finish(number, answer.status, fault)
+        if fault.drop is None:
+            self._recorder.finish(number, answer.status, fault)
+            if answer.upgrade is not None:
+                return await self._upgraded(request, answer.upgrade, half_open=fault.half_open)
+        if fault.spoils_delivery:
+            return await self._deliver(request, answer, exchange.correlation_id, fault)
         return to_response(answer, exchange.correlation_id)
 
     def _spoilt_answer(self, exchange: Exchange, match: Any, fault: Fault) -> Answer:
@@ -214,20 +259,54 @@ class Gate:
             return gzip_bomb(fault.gzip_bomb)
         if not fault.scripted:
             return self._service.answer(exchange, match)
-        if fault.after_effect:
-            self._service.answer(exchange, match)
         return fault.answer(exchange.correlation_id, login=self._login)
 
+    async def _deliver(
+        self, request: web.BaseRequest, answer: Answer, correlation_id: str, fault: Fault
+    ) -> web.StreamResponse:
+        """Send an answer slowly, with a wrong length, in half, or as the last sign of life."""
+        plan = delivery(answer.body, fault)
+        headers = to_response(answer, correlation_id).headers
+        headers["Content-Length"] = str(plan.declared)
+        response = web.StreamResponse(status=answer.status, headers=headers)
+        await response.prepare(request)
+        for piece in plan.pieces:
+            if plan.pause and await self._left(request, plan.pause):
+                return response
+            await response.write(piece)
+        _write_raw(request, plan.surplus)
+        if fault.half_open:
+            await self._stall(request)
+        elif not plan.complete:
+            _hang_up(request)
+        return response
+
+    async def _upgraded(
+        self, request: web.BaseRequest, upgrade: Upgrade, *, half_open: bool
+    ) -> web.StreamResponse:
+        """Serve a WebSocket; one that went silent stays so until the client has left."""
+        response = await upgrade(request, half_open)
+        if response is None:
+            await self._stall(request)
+            return web.Response()
+        return response
+
     async def _stall(self, request: web.BaseRequest) -> None:
-        """Wait until the client has left or the simulator is closed."""
+        """Be deaf and mute until the client has left or the simulator is closed."""
+        deafen(request)
+        await self._left(request)
+
+    async def _left(self, request: web.BaseRequest, seconds: float | None = None) -> bool:
+        """Return whether the client has left, after waiting for it for so many seconds."""
         if request.transport is None:
-            return
-        stalled = asyncio.get_running_loop().create_future()
-        self._stalled[request.protocol] = stalled
+            return True
+        gone = asyncio.get_running_loop().create_future()
+        self._stalled[request.protocol] = gone
         try:
-            await stalled
+            done, _ = await asyncio.wait({gone}, timeout=seconds)
         finally:
             self._stalled.pop(request.protocol, None)
+        return bool(done)
 
 
 def to_response(answer: Answer, correlation_id: str) -> web.Response:
@@ -248,23 +327,31 @@ def _masked(request: web.BaseRequest) -> Mapping[str, str]:
     return headers
 
 
-async def _read(request: web.BaseRequest) -> tuple[bytes, bool]:
-    """Return the body and whether it is too large, in which case it is left unread."""
-    if not request.body_exists:
-        return b"", False
-    chunks = []
+async def _read(content: StreamReader) -> tuple[bytes, bool]:
+    """Return the body and whether it is too large, in which case nothing of it is kept.
+
+    It is read to its end all the same: a client that is still sending would rather see the
+    connection break than the answer.
+
+    Raises:
+        TimeoutError: If it does not come in time.
+    """
+    if content.is_eof():  # it came together with the head, as nearly always
+        body = content.read_nowait()
+        return (b"", True) if len(body) > MAX_BODY_BYTES else (body, False)
+    chunks: list[bytes] = []
     size = 0
-    async for chunk in request.content.iter_any():
-        size += len(chunk)
-        if size > MAX_BODY_BYTES:
-            return b"", True
-        chunks.append(chunk)
-    return b"".join(chunks), False
+    async with asyncio.timeout(BODY_SECONDS):
+        async for chunk in content.iter_any():
+            size += len(chunk)
+            chunks.append(chunk)
+            if size > MAX_BODY_BYTES:
+                chunks.clear()
+    return b"".join(chunks), size > MAX_BODY_BYTES
 
 
-def _abort(request: web.BaseRequest) -> None:
-    """Reset the connection, so that the client sees ECONNRESET and no farewell."""
-    transport = request.transport
+def reset(transport: asyncio.Transport | None) -> None:
+    """Reset a connection, so that the client sees ECONNRESET and no farewell."""
     if transport is not None:
         connection = transport.get_extra_info("socket")
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)

@@ -37,3 +37,13 @@ def secret_for(seed: int, kind: str, number: int) -> str:
 def chance_for(seed: int, kind: str, number: int) -> float:
     """Return a number in [0, 1) to compare with a probability."""
     return int.from_bytes(_digest(seed, kind, number)[:6]) / (1 << 48)
+
+
+def channel_id_for(seed: int, number: int) -> str:
+    """Return the id of a notification channel: `streaming-4-` and 26 of `a-z0-9` (recorded)."""
+    value = int.from_bytes(_digest(seed, "channel", number))
+    letters = []
+    for _ in range(26):
+        value, digit = divmod(value, 36)
+        letters.append("0123456789abcdefghijklmnopqrstuvwxyz"[digit])
+    return f"streaming-4-{''.join(letters)}"

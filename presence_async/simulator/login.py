@@ -94,7 +94,7 @@ class Login:
 
     def _token(self, exchange: Exchange) -> Answer:
         if media_type(exchange) != "application/x-www-form-urlencoded":
-            raise TokenError(415, "invalid_request", "the body must be form-encoded")
+            raise TokenError(400, "invalid_request", "the body must be form-encoded")
         form = _pairs(exchange.body)
         return json_answer(self._grants.token(form, exchange.headers.get("Authorization")))
 

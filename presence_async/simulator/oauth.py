@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections import deque
 from typing import TYPE_CHECKING
 
 import attrs
@@ -53,6 +52,10 @@ class AccessToken:
     divisions: frozenset[str] | None
     expires_at: float
     revoked: bool = False
+
+    def alive(self, now: float) -> bool:
+        """Return whether the token is neither revoked nor expired."""
+        return not self.revoked and now < self.expires_at
 
 
 @attrs.frozen
@@ -112,7 +115,7 @@ class Authority:
         self._issued = 0
         self._clients: dict[str, OAuthClient] = {}
         self._tokens: dict[str, AccessToken] = {}
-        self._live: dict[tuple[str, str | None], deque[AccessToken]] = {}
+        self._live: dict[tuple[str, str | None], list[AccessToken]] = {}
         self._codes: dict[str, Code] = {}
         self._refreshes: dict[str, Refresh] = {}
         self._assertions: dict[tuple[str, str], str] = {}
@@ -202,7 +205,7 @@ class Authority:
         """
         if authorization is None or not authorization.lower().startswith("bearer "):
             raise ApiError(401, "authentication.required", "No authentication bearer token.")
-        if token is None or token.revoked or self._clock() >= token.expires_at:
+        if token is None or not token.alive(self._clock()):
             raise ApiError(401, "bad.credentials", "Invalid login credentials.")
         return token
 
@@ -210,10 +213,11 @@ class Authority:
         limit = self.switches.token_limit
         if limit is None:
             return
-        live = self._live.setdefault((token.client_id, token.user_id), deque())
-        live.append(token)
-        if len(live) > limit:
-            live.popleft().revoked = True
+        owner, now = (token.client_id, token.user_id), self._clock()
+        live = [one for one in self._live.get(owner, ()) if one.alive(now)]
+        if len(live) >= limit:
+            live.pop(0).revoked = True
+        self._live[owner] = [*live, token]
 
 
 def s256(verifier: str) -> str:

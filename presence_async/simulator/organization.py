@@ -10,11 +10,12 @@ from presence_async.simulator.changes import Change
 from presence_async.simulator.definitions import (
     AVAILABLE,
     OFFLINE,
+    ON_QUEUE,
     Definition,
     Definitions,
     reference_json,
 )
-from presence_async.simulator.errors import ApiError, not_found
+from presence_async.simulator.errors import DEFAULT_CODES, ApiError, not_found
 from presence_async.simulator.identity import uuid_for
 from presence_async.simulator.people import People, User
 from presence_async.simulator.presences import (
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
     from presence_async.simulator.people import UserState
     from presence_async.simulator.switches import Switches
+
+_QUEUE_KEY = source_key(PURECLOUD)
 
 
 class Organization:
@@ -91,8 +94,16 @@ class Organization:
         return self.source_store.by_id
 
     def user(self, user_id: str) -> User:
-        """Return a user; ApiError 404 for an unknown id."""
-        return self._people.get(user_id)
+        """Return a user; ApiError 404 or 400 (by switch) for an unknown id."""
+        user = self.users.get(user_id)
+        if user is None:
+            status = self._switches.unknown_user_status
+            raise ApiError(status, DEFAULT_CODES[status], f"Unable to find user [{user_id}]")
+        return user
+
+    def user_by_email(self, email: str) -> User:
+        """Return a user by email address in any case; ApiError 404 for an unknown one."""
+        return self._people.by_email(email)
 
     def user_listing(self, state: str) -> list[User]:
         """Return the users of a state (or `any`) in order of name."""
@@ -153,6 +164,8 @@ class Organization:
     ) -> Presence:
         """Change a presence and return it; what is left out stays, the date moves on.
 
+        A change of definition settles what the user waited for (`future_definition_id`).
+
         Raises:
             ApiError: 404 for an unknown user, definition, or a source never written when
                 there is no definition to start it with.
@@ -169,6 +182,8 @@ class Organization:
         if message is None:
             changed = definition_id not in (None, before.definition_id)
             message = "" if changed and not self._switches.message_kept else before.message
+        if definition_id is None and future_definition_id is None:
+            future_definition_id = before.future_definition_id
         after = attrs.evolve(
             before,
             definition_id=definition_id or before.definition_id,
@@ -182,6 +197,19 @@ class Organization:
             self._primary[user_id] = PrimarySource(after.source, after.registered)
         self._tell(user_id, after, primary_before)
         return after
+
+    def must_ask(self, user_id: str, definition_id: str, source: str) -> bool:
+        """Return whether a user who wants a definition has to ask to leave the queue.
+
+        The queue is a matter of PURECLOUD alone.
+        """
+        if self._switches.leaving_queue == "at_once":
+            return False
+        if not self.settings.requesting_off_queue_enabled or source_key(source) != _QUEUE_KEY:
+            return False
+        now = self.definitions[self.presence(user_id).definition_id]
+        wanted = self.definitions[definition_id]
+        return now.system_presence == ON_QUEUE != wanted.system_presence
 
     def primary_source(self, user_id: str) -> PrimarySource:
         """Return the source of a user that others see.
@@ -249,6 +277,6 @@ class Organization:
         record = self.definitions.get(definition_id)
         if record is None or record.deactivated:
             status = self._switches.unknown_definition_status
-            code = "not.found" if status == 404 else "bad.request"
-            raise ApiError(status, code, f"Unable to find presence definition [{definition_id}]")
+            message = f"Unable to find presence definition [{definition_id}]"
+            raise ApiError(status, DEFAULT_CODES[status], message)
         return record

@@ -15,7 +15,7 @@ import attrs
 from presence_async.simulator.errors import bad_request
 
 _HEX = frozenset("0123456789abcdefABCDEF")
-METHODS = ("DELETE", "GET", "PATCH", "POST", "PUT")
+METHODS = ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")
 T = TypeVar("T")
 
 

@@ -58,22 +58,27 @@ class People:
         self._users = {user.id: user for user in generated}
         self.by_id: Mapping[str, User] = MappingProxyType(self._users)
         self._listings: dict[str, list[User]] = {}
-
-    def get(self, user_id: str) -> User:
-        """Return a user.
-
-        Raises:
-            ApiError: 404 for an unknown id.
-        """
-        user = self._users.get(user_id)
-        if user is None:
-            raise not_found("user", user_id)
-        return user
+        self._by_email: dict[str, User] = {}
 
     def put(self, user: User) -> None:
         """Add a user or replace the one of the same id."""
         self._users[user.id] = user
         self._listings.clear()
+        self._by_email.clear()
+
+    def by_email(self, email: str) -> User:
+        """Return the user with an email address in any case, of several the one added last.
+
+        Raises:
+            ApiError: 404 for an unknown address.
+        """
+        # The index is built when it is first needed: most organizations never need it.
+        if not self._by_email:
+            self._by_email = {user.email.casefold(): user for user in self._users.values()}
+        user = self._by_email.get(email.casefold())
+        if user is None:
+            raise not_found("user", email)
+        return user
 
     def listing(self, state: str) -> list[User]:
         """Return the users of a state (or `any`) by name, then id."""

@@ -27,6 +27,10 @@ SETTINGS_EDIT = "presence:settings:edit"
 PRIMARY_SOURCE_VIEW = "presence:userPrimarySource:view"
 PRIMARY_SOURCE_EDIT = "presence:userPrimarySource:edit"
 PRESENCE_EDIT = "presence:userPresence:edit"
+PRESENCE_INJECT = "presence:userPresence:inject"
+INTEGRATION_PRESENCE_EDIT = "integration:presence:edit"
+# Invented: no permission is documented for watching another user's presence.
+PRESENCE_VIEW = "presence:userPresence:view"
 TEAMS_VIEW = "integration:microsoftTeams:view"
 INTEGRATION_VIEW = "integrations:integration:view"
 ON_QUEUE = "routing:agent:onqueue"
@@ -46,6 +50,9 @@ ALL_PERMISSIONS = frozenset(
         PRIMARY_SOURCE_VIEW,
         PRIMARY_SOURCE_EDIT,
         PRESENCE_EDIT,
+        PRESENCE_INJECT,
+        INTEGRATION_PRESENCE_EDIT,
+        PRESENCE_VIEW,
         TEAMS_VIEW,
         INTEGRATION_VIEW,
         ON_QUEUE,

@@ -78,6 +78,15 @@ class Query:
             return None
         raise invalid_value(name, text)
 
+    def boolean(self, name: str, *, default: bool) -> bool:
+        """Return a boolean, `true` or `True` (the Python SDK's form); 400 for anything else."""
+        text = self.text(name)
+        if text is None:
+            return default
+        if text.lower() not in _BOOLEANS:
+            raise invalid_value(name, text)
+        return _BOOLEANS[text.lower()]
+
     def choice(self, name: str, allowed: frozenset[str] | tuple[str, ...]) -> str | None:
         """Return one of `allowed`, None when absent; 400 for anything else."""
         text = self.text(name)

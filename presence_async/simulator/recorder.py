@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from presence_async.simulator.faults import Fault
 
@@ -27,6 +27,7 @@ class RecordedRequest:
         received_at: Loop time.
         status: Status of the answer; None while there is none, or when it was dropped.
         fault: The fault that struck it.
+        ended_at: Loop time of its answer, or of giving up on one; None until then.
     """
 
     method: str
@@ -38,6 +39,29 @@ class RecordedRequest:
     received_at: float
     status: int | None = None
     fault: Fault | None = None
+    ended_at: float | None = None
+
+
+@attrs.frozen
+class RouteCount:
+    """How often a route was asked, and what it answered.
+
+    Attributes:
+        method: HTTP method.
+        path_template: Path template; None for requests that matched no route.
+        requests: How many arrived.
+        statuses: How many were answered with which status.
+    """
+
+    method: str
+    path_template: str | None
+    requests: int
+    statuses: Mapping[int, int]
+
+    @property
+    def unanswered(self) -> int:
+        """How many have no answer, or none yet."""
+        return self.requests - sum(self.statuses.values())
 
 
 class Recorder:
@@ -45,30 +69,101 @@ class Recorder:
 
     Args:
         history: How many requests are kept.
+        clock: Loop time.
+
+    Attributes:
+        requests: The ring, oldest first.
+        listeners: Called, at once, with every request that has ended. They must not raise.
     """
 
-    def __init__(self, history: int) -> None:
+    def __init__(self, history: int, clock: Callable[[], float]) -> None:
         self.requests: deque[RecordedRequest] = deque(maxlen=history)
-        self._counts: Counter[tuple[str | None, str]] = Counter()
+        self.listeners: list[Callable[[RecordedRequest], None]] = []
+        self._clock = clock
+        self._arrivals: Counter[tuple[str | None, str]] = Counter()
+        self._statuses: Counter[tuple[str | None, str, int]] = Counter()
         self._arrived = 0
+        # The requests that have not ended. The ring may drop one before its end.
+        self._open: dict[int, RecordedRequest] = {}
 
     def arrive(self, request: RecordedRequest) -> int:
-        """Keep a request that just arrived and return its number for `finish`."""
+        """Keep a request that just arrived and return its number for `finish` and `end`."""
         self.requests.append(request)
-        self._counts[(request.path_template, request.method)] += 1
+        self._arrivals[(request.path_template, request.method)] += 1
         self._arrived += 1
+        self._open[self._arrived] = request
         return self._arrived
 
     def finish(self, number: int, status: int | None, fault: Fault | None) -> None:
-        """Note how a request ended, unless the ring has dropped it already."""
-        index = number - self._arrived - 1
-        if -index <= len(self.requests):
-            self.requests[index] = attrs.evolve(self.requests[index], status=status, fault=fault)
+        """Note the answer of a request, which ends it, or the fault that just struck it.
+
+        Args:
+            number: Number of the request; one that has ended is left alone.
+            status: Status of the answer; None while there is none.
+            fault: The fault that struck the request.
+        """
+        request = self._open.get(number)
+        if request is None:
+            return
+        if status is None:
+            self._open[number] = self._keep(number, _evolved(request, None, fault, None))
+            return
+        self._statuses[(request.path_template, request.method, status)] += 1
+        self._end(number, _evolved(request, status, fault, self._clock()))
+
+    def end(self, number: int) -> None:
+        """Note that a request will have no answer, unless it has had one."""
+        request = self._open.get(number)
+        if request is not None:
+            self._end(number, _evolved(request, None, request.fault, self._clock()))
 
     def count(self, template: str | None, method: str | None) -> int:
         """Return how many requests arrived; None stands for any template or method."""
         return sum(
             count
-            for (path_template, verb), count in self._counts.items()
+            for (path_template, verb), count in self._arrivals.items()
             if template in (None, path_template) and method in (None, verb)
         )
+
+    def counts(self) -> list[RouteCount]:
+        """Return the counts of every route that was asked, in order of its first request."""
+        statuses: dict[tuple[str | None, str], dict[int, int]] = {}
+        for (template, method, status), count in sorted(
+            self._statuses.items(), key=lambda item: item[0][2]
+        ):
+            statuses.setdefault((template, method), {})[status] = count
+        return [
+            RouteCount(method, template, count, statuses.get((template, method), {}))
+            for (template, method), count in self._arrivals.items()
+        ]
+
+    def _end(self, number: int, request: RecordedRequest) -> None:
+        del self._open[number]
+        self._keep(number, request)
+        for listener in self.listeners:
+            listener(request)
+
+    def _keep(self, number: int, request: RecordedRequest) -> RecordedRequest:
+        """Put what is now known of a request into the ring, if that still holds it."""
+        index = number - self._arrived - 1
+        if -index <= len(self.requests):
+            self.requests[index] = request
+        return request
+
+
+def _evolved(
+    request: RecordedRequest, status: int | None, fault: Fault | None, ended_at: float | None
+) -> RecordedRequest:
+    """Do what `attrs.evolve` does, in a fraction of its time: this is for every request."""
+    return RecordedRequest(
+        method=request.method,
+        target=request.target,
+        path_template=request.path_template,
+        headers=request.headers,
+        body=request.body,
+        token_label=request.token_label,
+        received_at=request.received_at,
+        status=status,
+        fault=fault,
+        ended_at=ended_at,
+    )

@@ -22,17 +22,19 @@ class Route:
         template: Path with parameters in braces, spelled as in the vendor's documentation.
         handle: Answers a call; whatever it changes, it changes at once.
         need: Permissions checked before the call; None for none.
+        bodyless: A POST without a body.
     """
 
     method: str
     template: str
     handle: Callable[[Call], Answer]
     need: Need | None = None
+    bodyless: bool = False
 
     @property
     def takes_body(self) -> bool:
         """Whether the operation reads a JSON body."""
-        return self.method in {"PATCH", "POST", "PUT"}
+        return self.method in {"PATCH", "POST", "PUT"} and not self.bodyless
 
     @property
     def key(self) -> str:

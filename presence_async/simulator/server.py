@@ -1,8 +1,9 @@
-"""`Simulator`: the vendor in a box, on two local ports."""
+"""`Simulator`: the vendor in a box, on local ports."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ipaddress
 import logging
 import time
@@ -11,8 +12,11 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from presence_async.simulator.api import Api
+from presence_async.simulator.broadcast import Broadcast
+from presence_async.simulator.channels import Channels
 from presence_async.simulator.faults import FaultPlan
 from presence_async.simulator.gate import Gate
+from presence_async.simulator.gateway import Gateway
 from presence_async.simulator.identity import secret_for, uuid_for
 from presence_async.simulator.limits import RateLimiter, WindowKind
 from presence_async.simulator.listener import Listener
@@ -20,7 +24,8 @@ from presence_async.simulator.login import TOKEN_TEMPLATE, Login
 from presence_async.simulator.oauth import Authority, Code, OAuthClient
 from presence_async.simulator.organization import Organization
 from presence_async.simulator.permissions import ALL_PERMISSIONS
-from presence_async.simulator.recorder import RecordedRequest, Recorder
+from presence_async.simulator.recorder import RecordedRequest, Recorder, RouteCount
+from presence_async.simulator.streaming import Streaming
 from presence_async.simulator.switches import Switches
 
 if TYPE_CHECKING:
@@ -39,7 +44,7 @@ def _loop_time() -> float:
 
 
 class Simulator:
-    """Genesys Cloud's Presence API and its login server, in this process.
+    """Genesys Cloud's Presence API, its login server and its event streams, in this process.
 
     An async context manager. It keeps to what the vendor's SDKs, pages and recorded answers
     show, and imports nothing from the client, so that the two can contradict each other.
@@ -47,8 +52,9 @@ class Simulator:
     Args:
         users: How many users to generate, the same for the same seed.
         seed: Decides all ids, names, tokens and chances.
-        rate_limit: Requests a minute of one token; None turns every limit off.
-        rate_window: `rolling`, or `fixed` to full minutes of the loop's clock.
+        rate_limit: Requests a minute of one token; None turns every limit per minute off.
+        day_limit: Requests a day of one token, as single services have them; None for none.
+        rate_window: `rolling`, or `fixed` to full minutes (and days) of the loop's clock.
         token_lifetime: Seconds a token lives.
         client_id: Id of the built-in OAuth client; by default one from the seed.
         client_secret: Its secret; by default one from the seed.
@@ -56,21 +62,32 @@ class Simulator:
             secrets.
         port: Port of the API, 0 for any.
         login_port: Port of the login server, 0 for any.
+        streaming_port: Port of the sockets of notification channels, 0 for any.
         wall_clock: Seconds since 1970, for the dates on the wire. Everything relative
             follows the running loop's `time()`.
         permissions: Permissions of the built-in client; by default all.
         ssl_context: Serve https with it.
         path_prefix: The API sits behind this prefix, as behind a gateway.
         login_path_prefix: The same for the login server.
+        one_port: Both services share the API's port, as behind the one gateway that the
+            vendor's SDKs can be pointed at.
+        event_delay: Seconds from a change to its events, or a callable returning them.
+        event_loss: Chance of an event being lost on its way to a connected socket.
+        socket_lifetime: Seconds until a socket gets its closing notice, followed by the close
+            a minute later; None for never.
         switches: The vendor's unknown habits.
         history: How many requests `requests` keeps.
 
     Attributes:
-        organization: The state, for assertions and direct changes.
+        organization: The state, for assertions and direct changes, which raise events.
+        channels: The notification channels, for assertions.
+        sockets: Their sockets, to be looked at and disturbed.
+        broadcast: What carries events to them; counts what was `delivered` and `lost`.
         client_id: Id of the built-in OAuth client.
         client_secret: Its secret.
         faults: The scripted failures.
         switches: The switches in force.
+        routes: The names of all routes, method and template, as faults and counts have them.
     """
 
     def __init__(
@@ -79,6 +96,7 @@ class Simulator:
         users: int = 50,
         seed: int = 0,
         rate_limit: int | None = 300,
+        day_limit: int | None = None,
         rate_window: WindowKind = "rolling",
         token_lifetime: float = 86400,
         client_id: str | None = None,
@@ -86,11 +104,16 @@ class Simulator:
         host: str = "127.0.0.1",
         port: int = 0,
         login_port: int = 0,
+        streaming_port: int = 0,
         wall_clock: Callable[[], float] = time.time,
         permissions: Iterable[str] | None = None,
         ssl_context: ssl.SSLContext | None = None,
         path_prefix: str = "",
         login_path_prefix: str = "",
+        one_port: bool = False,
+        event_delay: float | Callable[[], float] = 0.05,
+        event_loss: float = 0.0,
+        socket_lifetime: float | None = None,
         switches: Switches | None = None,
         history: int = 10_000,
     ) -> None:
@@ -104,45 +127,82 @@ class Simulator:
             wall_clock=wall_clock,
             monotonic=_loop_time,
         )
+        self.channels = Channels(
+            seed=seed,
+            switches=self.switches,
+            clock=_loop_time,
+            wall_clock=wall_clock,
+            address=lambda: self.streaming_url,
+        )
+        self.broadcast = Broadcast(
+            organization=self.organization,
+            channels=self.channels,
+            delay=event_delay,
+            loss=event_loss,
+            seed=seed,
+        )
+        self.sockets = Streaming(
+            channels=self.channels,
+            switches=self.switches,
+            wall_clock=wall_clock,
+            lifetime=socket_lifetime,
+        )
+        if one_port and login_port:
+            raise ValueError("with one_port there is no login_port")
         self._host = host
-        self._recorder = Recorder(history)
+        prefix, login_prefix = path_prefix.rstrip("/"), login_path_prefix.rstrip("/")
+        self._recorder = Recorder(history, _loop_time)
         self._authority = Authority(seed, token_lifetime, self.switches, _loop_time)
         self.add_client(self.client_id, self.client_secret, permissions=permissions)
         api = Api(
             organization=self.organization,
+            channels=self.channels,
             authority=self._authority,
             limiter=RateLimiter(rate_window, _loop_time),
             rate_limit=rate_limit,
-            prefix=path_prefix.rstrip("/"),
+            day_limit=day_limit,
+            prefix=prefix,
             switches=self.switches,
         )
-        login = Login(self._authority, login_path_prefix.rstrip("/"))
-        self.faults = FaultPlan(seed, {*api.route_keys, *login.route_keys})
+        login = Login(self._authority, login_prefix)
+        self.routes = frozenset({*api.route_keys, *login.route_keys, *self.sockets.route_keys})
+        self.faults = FaultPlan(seed, self.routes)
         gate = partial(Gate, recorder=self._recorder, faults=self.faults, seed=seed)
-        self._api = Listener(gate(service=api, login=False), host, port, ssl_context, path_prefix)
-        self._login = Listener(
-            gate(service=login, login=True), host, login_port, ssl_context, login_path_prefix
+        api_gate, login_gate = gate(service=api, login=False), gate(service=login, login=True)
+        if one_port:
+            api_gate = Gateway(login_gate, login_prefix, service=api, login=False, **gate.keywords)
+        self._api = Listener(api_gate, host, port, ssl_context, prefix)
+        self._streaming = Listener(
+            gate(service=self.sockets, login=False), host, streaming_port, ssl_context, ""
         )
+        self._listeners = [self._api, self._streaming]
+        self._login = self._api
+        if not one_port:
+            self._login = Listener(login_gate, host, login_port, ssl_context, login_prefix)
+            self._listeners.append(self._login)
+        self._prefixes = (prefix, login_prefix)
 
     async def start(self) -> None:
-        """Open both ports."""
+        """Open the ports: all of them, or none when one cannot be opened."""
         if not _is_loopback(self._host):
             _log.warning(
                 "THE SIMULATOR LISTENS ON %s, BEYOND THIS MACHINE. It is no real service: its "
                 "tokens and secrets are guessable.",
                 self._host,
             )
-        await self._api.start()
-        try:
-            await self._login.start()
-        except OSError:
-            await self._api.aclose()
-            raise
+        async with contextlib.AsyncExitStack() as opened:
+            for listener in self._listeners:
+                await listener.start()
+                opened.push_async_callback(listener.aclose)
+            opened.pop_all()
+        self.broadcast.start()
 
     async def aclose(self) -> None:
-        """Close both ports at once, requests in flight included; again is harmless."""
-        await self._api.aclose()
-        await self._login.aclose()
+        """Close the ports at once, requests in flight included; again is harmless."""
+        for listener in self._listeners:
+            await listener.aclose()
+        self.broadcast.stop()
+        self.sockets.stop()
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -164,7 +224,15 @@ class Simulator:
     @property
     def login_url(self) -> str:
         """Base address of the login server, prefix included, once started."""
+        if self._login is self._api:
+            prefix, login_prefix = self._prefixes
+            return self._api.url.removesuffix(prefix) + login_prefix
         return self._login.url
+
+    @property
+    def streaming_url(self) -> str:
+        """Base address of the sockets, `ws` or `wss`, once started."""
+        return self._streaming.url.replace("http", "ws", 1)
 
     @property
     def user_ids(self) -> tuple[str, ...]:
@@ -192,6 +260,15 @@ class Simulator:
         if template is not None and " " in template:
             method, _, template = template.partition(" ")
         return self._recorder.count(template, method)
+
+    def counts(self) -> list[RouteCount]:
+        """Return, for every route that was asked, how often and with which statuses."""
+        return self._recorder.counts()
+
+    @property
+    def listeners(self) -> list[Callable[[RecordedRequest], None]]:
+        """Called, at once, with every request that has ended; they must not raise."""
+        return self._recorder.listeners
 
     def announcement(self) -> dict[str, Any]:
         """Return what somebody needs to use the running simulator, as JSON values."""

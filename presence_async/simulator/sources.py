@@ -63,6 +63,17 @@ class Sources:
             raise not_found("presence source", source_id)
         return record
 
+    def usable(self, source_id: str) -> Source:
+        """Return a source that presences can come from.
+
+        Raises:
+            ApiError: 404 for an unknown id, 400 for a deactivated source.
+        """
+        record = self.get(source_id)
+        if record.deactivated:
+            raise bad_request(f"The presence source [{source_id}] is deactivated")
+        return record
+
     def listing(self, *, deactivated: bool | None) -> list[Source]:
         """Return the active ones, the deactivated ones, or (None) all."""
         records = self._records.values()

@@ -95,6 +95,22 @@ class Switches:
         fixed_builtin_ids: Built-in definitions have the well-known ids.
     Read-only fields in a request:
         read_only_fields: Read-only fields in request bodies are ignored or refused.
+    The presence of an unknown user:
+        unknown_user_status: Status where a user is named that does not exist.
+    A user on the queue who picks another presence while the settings say that leaving is a
+    matter of asking (`requestingOffQueueEnabled`):
+        leaving_queue: He stays On Queue, the wish shows as `futurePresenceDefinition`, and
+            somebody else's change grants it; or he leaves at once.
+    Order of the system presences:
+        system_presence_order: That of the built-in definitions, or by name.
+    Fields of an error:
+        error_body: All that have a value, or no more than the smallest recorded error had:
+            `message`, `code` and `status`.
+
+    No switch is needed for the default life of tokens (`Simulator(token_lifetime=...)`), for
+    bodies and `Retry-After` of a 502 or 503 (faults bring their own), and for what the client
+    alone decides: the host of sockets. The fields of the old Teams answer are those of the
+    SDKs of its time; there is nothing to choose from.
 
     Read lag and page size:
         definition_read_lag: Seconds a new definition answers 404; the vendor's Terraform
@@ -151,5 +167,9 @@ class Switches:
     token_limit: int | None = None
     fixed_builtin_ids: bool = True
     read_only_fields: Literal["ignore", "reject"] = "ignore"
+    unknown_user_status: Literal[400, 404] = 404
+    leaving_queue: Literal["pending", "at_once"] = "pending"
+    system_presence_order: Literal["usual", "by_name"] = "usual"
+    error_body: Literal["full", "smallest"] = "full"
     definition_read_lag: float = 0.0
     users_max_page_size: int = 500

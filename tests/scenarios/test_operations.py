@@ -78,6 +78,11 @@ ALTERNATIVES: list[dict[str, Any]] = [
     {"fixed_builtin_ids": False},
     {"read_only_fields": "reject"},
     {"users_max_page_size": 100},
+    {"unknown_user_status": 400},
+    {"unknown_user_status": 400, "bulk_other_sources": False},
+    {"leaving_queue": "at_once"},
+    {"system_presence_order": "by_name"},
+    {"error_body": "smallest"},
 ]
 TOKEN_SWITCHES = {
     "token_grant_error_status",
@@ -89,6 +94,17 @@ TOKEN_SWITCHES = {
 }
 # Told apart below, each by a test of its own.
 OWN_TEST = {"definition_read_lag"}
+# They say what happens on notification channels, where this client has no operation.
+NOTIFICATION_SWITCHES = {
+    "combined_topics_count",
+    "heartbeat_seconds",
+    "closing_notice",
+    "socket_close_code",
+    "in_band_subscribe",
+    "refused_upgrade_status",
+    "presence_topic_permission",
+    "subscriptions_delete_status",
+}
 
 
 @pytest.fixture(params=ALTERNATIVES, ids=str)
@@ -110,7 +126,8 @@ def test_no_switch_is_forgotten() -> None:
     """A new switch needs a new alternative here."""
     covered = {name for chosen in ALTERNATIVES for name in chosen}
     names = {field.name for field in attrs.fields(Switches)}
-    assert covered | TOKEN_SWITCHES | OWN_TEST | {"array_style"} == names
+    elsewhere = TOKEN_SWITCHES | OWN_TEST | NOTIFICATION_SWITCHES
+    assert covered | elsewhere | {"array_style"} == names
 
 
 async def refused(call: Coroutine[Any, Any, Any], kind: type[PresenceError], status: int) -> None:
@@ -121,6 +138,13 @@ async def refused(call: Coroutine[Any, Any, Any], kind: type[PresenceError], sta
     assert caught.value.code
     assert caught.value.correlation_id
     assert caught.value.outcome_unknown is False
+
+
+# How a user nobody knows is refused, by the status of the switch.
+UNKNOWN_USER: dict[int, tuple[type[PresenceError], int]] = {
+    400: (InvalidRequestError, 400),
+    404: (NotFoundError, 404),
+}
 
 
 async def test_definitions(switched: Simulator, opened: PresenceClient) -> None:
@@ -232,6 +256,7 @@ async def test_system_presences(switched: Simulator, opened: PresenceClient) -> 
 async def test_user_presences(switched: Simulator, opened: PresenceClient) -> None:
     """Get and update on the own and on another source."""
     switches, users = switched.switches, opened.user_presences
+    unknown_user = UNKNOWN_USER[switches.unknown_user_status]
     me, other = switched.user_ids[:2]
     assert str((await users.get(me)).source) == "PURECLOUD"
     set_ = await users.update(other, system_presence="ON_QUEUE", message="back", primary=True)
@@ -274,8 +299,32 @@ async def test_user_presences(switched: Simulator, opened: PresenceClient) -> No
     if switches.user_me:
         assert (await users.get("me")).source == "PURECLOUD"
     else:
-        await refused(users.get("me"), NotFoundError, 404)
-    await refused(users.update("nobody", message="x"), NotFoundError, 404)
+        await refused(users.get("me"), *unknown_user)
+    await refused(users.get("nobody"), *unknown_user)
+    await refused(users.update("nobody", message="x"), *unknown_user)
+
+
+async def test_leaving_the_queue(switched: Simulator, opened: PresenceClient) -> None:
+    """Where leaving is a matter of asking, the answer says where the user wants to go."""
+    users, me = opened.user_presences, switched.user_ids[0]
+    settings = await opened.settings.get()
+    await opened.settings.replace(attrs.evolve(settings, requesting_off_queue_enabled=True))
+    await users.update(me, system_presence="On Queue")
+    asked = await users.update(me, system_presence="Meal", message="hungry")
+    assert asked.presence_definition
+    assert asked.message == "hungry"
+    if switched.switches.leaving_queue == "at_once":
+        assert asked.presence_definition.system_presence == "Meal"
+        assert not asked.future_presence_definition
+        return
+    assert asked.presence_definition.system_presence == "On Queue"
+    assert asked.future_presence_definition
+    assert asked.future_presence_definition.system_presence == "Meal"
+    async with client_for(switched) as supervisor:
+        granted = await supervisor.user_presences.update(me, system_presence="Meal")
+    assert granted.presence_definition
+    assert granted.presence_definition.system_presence == "Meal"
+    assert not granted.future_presence_definition
 
 
 async def test_users_on_a_deactivated_definition(
@@ -379,12 +428,15 @@ async def test_get_many_on_another_source(switched: Simulator, opened: PresenceC
         await opened.user_presences.update(user_id, source="Outlook", system_presence="Away")
     asked = [first, second, third, "nobody"]
     many = opened.user_presences.get_many(asked, source="outlook", ordered=True)
-    unwritten = "present" if switched.switches.unwritten_source == "offline" else "missing"
+    switches = switched.switches
+    unwritten = "present" if switches.unwritten_source == "offline" else "missing"
+    # One at a time, a user nobody knows may be a 400, which does not say that he is missing.
+    vague = not switches.bulk_other_sources and switches.unknown_user_status == 400
     assert [outcome.status for outcome in await many] == [
         "present",
         unwritten,
         "present",
-        "missing",
+        "failed" if vague else "missing",
     ]
 
 
@@ -404,13 +456,31 @@ async def test_users(switched: Simulator, opened: PresenceClient) -> None:
     assert me.id == switched.user_ids[0]
 
 
+# What the simulator has and this client does not call as an operation.
+WITHOUT_CLIENT = {
+    "POST /oauth/token",
+    "GET /oauth/authorize",
+    "POST /api/v2/events/users/presence",
+    "PUT /api/v2/integrations/unifiedcommunications/{ucIntegrationId}/thirdpartypresences",
+    "GET /channels/{channelId}",
+    "GET /api/v2/notifications/availabletopics",
+    "GET /api/v2/notifications/channels",
+    "POST /api/v2/notifications/channels",
+    "HEAD /api/v2/notifications/channels/{channelId}",
+    *(
+        f"{method} /api/v2/notifications/channels/{{channelId}}/subscriptions"
+        for method in ("DELETE", "GET", "POST", "PUT")
+    ),
+}
+
+
 def test_routes_and_simulator_name_the_same_operations() -> None:
     """The two were written apart; they agree on every method and path."""
     known = set(Simulator().faults._routes)
     named = {f"{route.method} {route.template}" for route in routes.ALL_ROUTES}
     teams = "GET /api/v2/users/{userId}/presences/microsoftteams"
     assert named - known <= {teams}
-    assert known - named == {"POST /oauth/token", "GET /oauth/authorize"}
+    assert known - named == WITHOUT_CLIENT
 
 
 async def test_a_new_definition_may_lag(sim: Simulator) -> None:

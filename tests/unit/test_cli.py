@@ -2,70 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
-import http.client
 import io
-import json
 import os
 import runpy
-import signal
-import subprocess
 import sys
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from presence_async import cli
 from presence_async.errors import PresenceConnectionError
 
-
-def options(*words: str) -> Any:
-    """Parsed options of a command line."""
-    return cli._parser().parse_args(words)
-
-
-@pytest.mark.real_loop
-@pytest.mark.parametrize("name", [signal.SIGINT, signal.SIGTERM])
-async def test_simulate_prints_one_json_line_and_stops_on_a_signal(
-    name: signal.Signals, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """`simulate` announces itself in one line of JSON and ends cleanly when interrupted."""
-    serving = asyncio.create_task(cli._simulate(options("simulate", "--users", "250")))
-    printed = ""
-    while "\n" not in printed:
-        await asyncio.sleep(0.01)
-        printed += capsys.readouterr().out
-    announcement = json.loads(printed)
-    assert set(announcement) >= {"base_url", "login_url", "client_id", "client_secret", "user_ids"}
-    assert len(announcement["user_ids"]) == 100
-    os.kill(os.getpid(), name)
-    assert await serving == 0
-    assert "served 0 requests" in capsys.readouterr().err
-    for handled in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().remove_signal_handler(handled)
-
-
-def test_the_module_runs_as_a_program() -> None:
-    """`python -m presence_async simulate` serves a real socket and exits 0 on Ctrl-C."""
-    with subprocess.Popen(
-        [sys.executable, "-m", "presence_async", "simulate", "--users", "1"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        cwd=Path(__file__).parents[2],
-    ) as process:
-        assert process.stdout is not None
-        announcement = json.loads(process.stdout.readline())
-        host, port = announcement["base_url"].removeprefix("http://").split(":")
-        connection = http.client.HTTPConnection(host, int(port))
-        connection.request("GET", "/api/v2/systempresences")
-        assert connection.getresponse().status == 401
-        connection.close()
-        process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=30)
-    assert process.returncode == 0
-    assert "served 1 requests" in errors
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def test_demo_runs_on_the_simulator(capsys: pytest.CaptureFixture[str]) -> None:
@@ -126,6 +75,9 @@ def test_an_interrupt_exits_130(monkeypatch: pytest.MonkeyPatch) -> None:
         ["simulate", "--port", "70000"],
         ["simulate", "--port", "x"],
         ["simulate", "--users", "-1"],
+        ["simulate", "--switch", "user_me=maybe"],
+        ["simulate", "--latency", "2-1"],
+        ["simulate", "--rate-window", "sliding"],
         ["demo", "--users", "-5"],
         [],
     ],
@@ -136,12 +88,6 @@ def test_a_wrong_command_line_exits_2(words: list[str], capsys: pytest.CaptureFi
         cli.main(words)
     assert refused.value.code == 2
     assert "usage" in capsys.readouterr().err
-
-
-def test_the_options_of_simulate() -> None:
-    """A port and the size of the organization can be chosen; 0 switches the rate limit off."""
-    chosen = options("simulate", "--port", "8080", "--users", "7", "--rate-limit", "0")
-    assert (chosen.port, chosen.users, chosen.rate_limit) == (8080, 7, 0)
 
 
 def test_ids_come_from_a_file_or_standard_input(

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 from presence_async.simulator.operations import (
     bulk,
+    channels,
     definitions,
+    injection,
     legacy_definitions,
     presences,
     primary_source,
@@ -31,6 +33,8 @@ def all_routes(switches: Switches) -> tuple[Route, ...]:
         *legacy_definitions.ROUTES,
         *sources.ROUTES,
         *settings.ROUTES,
+        *injection.ROUTES,
         *users.ROUTES,
+        *channels.ROUTES,
     )
     return (*routes, *teams.ROUTES) if switches.microsoft_teams_route else routes

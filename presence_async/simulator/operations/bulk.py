@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from presence_async.simulator.bodies import Fields
 from presence_async.simulator.errors import ApiError, bad_request, not_found
 from presence_async.simulator.exchange import Answer, Call, json_answer
-from presence_async.simulator.operations.presences import Change, read_change
+from presence_async.simulator.operations.presences import Change, apply_change, read_change
 from presence_async.simulator.permissions import PRESENCE_EDIT, needs_any
 from presence_async.simulator.presences import PURECLOUD
 from presence_async.simulator.routes import Route
@@ -101,13 +101,7 @@ def _apply(call: Call, user_id: str, source: str, change: Change) -> dict[str, A
     if change.empty:
         presence = organization.presence(user_id, source)
     else:
-        presence = organization.set_presence(
-            user_id,
-            change.definition_id,
-            source=source,
-            message=change.message,
-            primary=change.primary,
-        )
+        presence = apply_change(call, user_id, source, change)
     return organization.presence_json(user_id, presence)
 
 

@@ -123,7 +123,8 @@ def _delete(call: Call) -> Answer:
 
 def _system_presences(call: Call) -> Answer:
     answer = []
-    for name in BUILT_IN_IDS:
+    by_name = call.switches.system_presence_order == "by_name"
+    for name in sorted(BUILT_IN_IDS) if by_name else BUILT_IN_IDS:
         # Only the name is dependable; the other two fields are a switch.
         shape = {"name": shouted(name)}
         if call.switches.system_presence_ids:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from presence_async.simulator.definitions import ON_QUEUE
-from presence_async.simulator.errors import ApiError, bad_request
+from presence_async.simulator.errors import DEFAULT_CODES, ApiError, bad_request
 from presence_async.simulator.exchange import Answer, Call, json_answer
 from presence_async.simulator.permissions import ON_QUEUE as ON_QUEUE_PERMISSION
 from presence_async.simulator.permissions import PRESENCE_EDIT, needs_all, needs_any
@@ -16,6 +16,7 @@ from presence_async.simulator.routes import Route
 
 if TYPE_CHECKING:
     from presence_async.simulator.bodies import Fields
+    from presence_async.simulator.presences import Presence
 
 _OTHERS = needs_any(PRESENCE_EDIT)
 _ON_QUEUE = needs_all(ON_QUEUE_PERMISSION)
@@ -48,12 +49,17 @@ def read_change(call: Call, fields: Fields) -> Change:
     if primary is False and call.switches.primary_false == "reject":
         raise bad_request("primary can only be set to true")
     message = fields.text("message")
-    limit = call.switches.message_limit
-    if message is not None and limit is not None and len(message) > limit:
-        raise bad_request(f"message is longer than {limit} characters")
+    check_message(call, message)
     return Change(
         definition_id=_definition_id(call, fields), message=message, primary=bool(primary)
     )
+
+
+def check_message(call: Call, message: str | None) -> None:
+    """Refuse a message that is too long with 400; there is a limit by switch only."""
+    limit = call.switches.message_limit
+    if message is not None and limit is not None and len(message) > limit:
+        raise bad_request(f"message is longer than {limit} characters")
 
 
 def _definition_id(call: Call, fields: Fields) -> str | None:
@@ -72,8 +78,27 @@ def check_ad_hoc(call: Call, source: str) -> None:
     """Refuse a registered source: since December 2022 the path is for ad hoc names only."""
     if source in call.organization.sources:
         status = call.switches.registered_source_status
-        code = {400: "bad.request", 404: "not.found"}[status]
-        raise ApiError(status, code, f"Registered sources are not supported here [{source}]")
+        message = f"Registered sources are not supported here [{source}]"
+        raise ApiError(status, DEFAULT_CODES[status], message)
+
+
+def apply_change(call: Call, user_id: str, source: str, change: Change) -> Presence:
+    """Return a presence after a change that is not empty.
+
+    Users cannot grant themselves what the settings make a matter of asking: leaving the queue.
+    """
+    organization, definition_id, future = call.organization, change.definition_id, None
+    own = user_id == call.token.user_id
+    if own and definition_id and organization.must_ask(user_id, definition_id, source):
+        definition_id, future = None, definition_id
+    return organization.set_presence(
+        user_id,
+        definition_id,
+        source=source,
+        message=change.message,
+        primary=change.primary,
+        future_definition_id=future,
+    )
 
 
 def _get(call: Call, source: str) -> Answer:
@@ -96,13 +121,7 @@ def _patch(call: Call, source: str) -> Answer:
         if call.switches.empty_patch == "reject":
             raise bad_request("At least one change is required")
         return _get(call, source)
-    presence = organization.set_presence(
-        user_id,
-        change.definition_id,
-        source=source,
-        message=change.message,
-        primary=change.primary,
-    )
+    presence = apply_change(call, user_id, source, change)
     return json_answer(organization.presence_json(user_id, presence))
 
 

@@ -32,7 +32,9 @@ async def open_lab() -> AsyncIterator[OpenLab]:
             options.setdefault("wall_clock", loop.wall)
             sim = await stack.enter_async_context(Simulator(**options))
             http = await stack.enter_async_context(aiohttp.ClientSession())
-            return Lab(sim, http, sim.issue_token())
+            lab = Lab(sim, http, sim.issue_token())
+            stack.push_async_callback(lab.aclose)
+            return lab
 
         yield open_one
     # The session's own transports need a turn to close.

@@ -75,6 +75,36 @@ async def test_requests_per_minute(open_lab: OpenLab, window: str):
     assert (await lab.call("GET", SYSTEM)).status == 200
 
 
+@pytest.mark.parametrize(("window", "wait"), [("rolling", 86400), ("fixed", 82800)])
+async def test_requests_per_day(open_lab: OpenLab, window: str, wait: int):
+    """One token has its limit, with or without one per minute; the wait is hours and honest."""
+    for rate_limit in (300, None):
+        lab = await open_lab(day_limit=2, rate_window=window, rate_limit=rate_limit)
+        lab.loop.advance(86400 - lab.loop.time() % 86400 + 3600)
+        token, other = lab.sim.issue_token(lifetime=1e6), lab.sim.issue_token(lifetime=1e6)
+        for _ in range(2):
+            assert (await lab.call("GET", SYSTEM, token=token)).status == 200
+        reply = await lab.call("GET", SYSTEM, token=token)
+        assert (reply.status, reply.code) == (429, "too.many.requests.retry.after")
+        limit = {"key": "token.rate.per.day", "namespace": "presence", "value": 2}
+        assert reply.json["limit"] == limit
+        assert reply.headers["Retry-After"] == str(wait)
+        assert (await lab.call("GET", SYSTEM, token=other)).status == 200
+        lab.loop.advance(wait - 1)
+        assert (await lab.call("GET", SYSTEM, token=token)).status == 429
+        lab.loop.advance(1)
+        assert (await lab.call("GET", SYSTEM, token=token)).status == 200
+
+
+async def test_the_smallest_error_body(open_lab: OpenLab):
+    """By switch an error has message, code and status, and the correlation id in its header."""
+    lab = await open_lab(switches=Switches(error_body="smallest"))
+    reply = await lab.call("GET", "/api/v2/users/nobody/presences/purecloud")
+    assert set(reply.json) == {"message", "code", "status"}
+    assert (reply.json["code"], reply.json["status"]) == ("not.found", reply.status)
+    assert reply.headers["ININ-Correlation-Id"]
+
+
 async def test_limits_of_users(open_lab: OpenLab):
     """Tokens of one user share the limit of client and user."""
     lab = await open_lab(rate_limit=3, switches=Switches(org_app_user_rate_limit=4))

@@ -5,7 +5,7 @@ import orjson
 from presence_async.simulator.errors import ApiError, bad_request, invalid_value, not_found
 
 
-def test_smallest_body():
+def test_plain_body():
     """An error without extras leaves the optional fields out."""
     body = orjson.loads(bad_request("no").body("c-1"))
     assert body == {
@@ -15,6 +15,16 @@ def test_smallest_body():
         "contextId": "c-1",
         "details": [],
         "errors": [],
+    }
+
+
+def test_smallest_recorded_body():
+    """On request nothing but message, code and status is shown."""
+    error = ApiError(429, "x", "y", params={"a": "b"}, limit={"key": "k"})
+    assert orjson.loads(error.body("c", smallest=True)) == {
+        "message": "y",
+        "code": "x",
+        "status": 429,
     }
 
 

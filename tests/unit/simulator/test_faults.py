@@ -1,6 +1,9 @@
 """Which fault strikes which request, and what it answers."""
 
 import itertools
+import math
+import re
+from typing import Any
 
 import orjson
 import pytest
@@ -75,6 +78,18 @@ def test_first_fault_wins():
     assert [faults.take(request()) for _ in range(2)] == [first, second]
 
 
+def test_otherwise():
+    """What no armed fault strikes can have a fault of its own, which is never used up."""
+    usual, armed = Fault(delay=1), Fault(route="PUT /a")
+    faults = plan()
+    faults.otherwise = usual
+    faults.add(armed)
+    assert faults.pending == (armed,)
+    assert [faults.take(request(verb)) for verb in ("GET", "PUT", "PUT")] == [usual, armed, usual]
+    faults.clear()
+    assert faults.take(request()) is usual
+
+
 def test_probability_repeats():
     """A probability strikes some requests, and the same ones for the same seed."""
     runs = [
@@ -104,12 +119,31 @@ def test_error_answers():
     assert orjson.loads(odd.body)["message"] == "m"
 
 
+def test_limits():
+    """A 429 that says how long to wait names a limit, per day when the wait is long."""
+
+    def limit(**fields: Any):
+        body = Fault(status=429, **fields).answer("c", login=False).body
+        return orjson.loads(body).get("limit")
+
+    assert limit() is None
+    assert limit(retry_after=60)["key"] == "token.rate.per.minute"
+    assert limit(retry_after="soon")["key"] == "token.rate.per.minute"
+    day = limit(retry_after=43200)
+    assert (day["key"], day["namespace"]) == ("token.rate.per.day", "presence")
+    assert limit(retry_after=43200, code="too.many.requests") is None
+    own = {"key": "mine", "namespace": "presence", "value": 1}
+    assert limit(limit=own) == limit(limit=own, retry_after=43200) == own
+
+
 def test_bad_gateway_is_html():
-    """A 502 has no JSON body, unless a code or body asks for one."""
+    """A 502 has no JSON body, unless the fault says something of one."""
     answer = Fault(status=502).answer("c", login=False)
     assert (answer.body, answer.headers["Content-Type"]) == (BAD_GATEWAY, "text/html")
     coded = Fault(status=502, code="x").answer("c", login=False)
     assert orjson.loads(coded.body)["code"] == "x"
+    worded = Fault(status=502, message="m").answer("c", login=False)
+    assert orjson.loads(worded.body)["message"] == "m"
 
 
 def test_own_bodies():
@@ -128,3 +162,83 @@ def test_login_errors():
         "description": "m",
         "error_description": "m",
     }
+
+
+def test_which_faults_are_chosen_before_the_body():
+    """Only a reset does not want the body, and only when no callable may want to see it."""
+    reset, callable_ = Fault(drop="before"), Fault(route=lambda r: False)
+    assert plan(reset, Fault(status=503)).by_head
+    assert not plan().by_head
+    assert not plan(Fault(drop="after"), Fault(status=503)).by_head
+    assert not plan(reset, callable_).by_head
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("times", [0, -1]),
+        ("skip", [-1]),
+        ("probability", [-0.1, 1.1, math.nan]),
+        ("delay", [-1, math.nan, math.inf]),
+        ("status", [0, 101, 199, 600]),
+        ("retry_after", [-1, math.nan, math.inf]),
+        ("gzip_bomb", [-1]),
+        ("slow_body", [-1, math.nan, math.inf]),
+        ("drop", ["between", ""]),
+    ],
+)
+def test_values_out_of_range(name: str, values: list[Any]):
+    """A value no fault can have is refused by the name of its field."""
+    for value in values:
+        with pytest.raises(ValueError, match=f"^{name} must be"):
+            Fault(**({"status": 429} | {name: value}))
+
+
+def test_values_at_the_edge():
+    """The ends of each range are in it."""
+    Fault(times=1, skip=0, probability=0, delay=0, status=200, gzip_bomb=None)
+    Fault(times=None, probability=1, status=599, retry_after=0, slow_body=0, wrong_length=-1)
+    Fault(status=429, retry_after="-5")
+    Fault(gzip_bomb=0)
+
+
+@pytest.mark.parametrize(
+    ("fields", "text"),
+    [
+        ({"stall": True, "drop": "before"}, "drop does not go together with stall"),
+        ({"stall": True, "status": 503}, "status does not go together with stall"),
+        ({"stall": True, "half_open": True}, "half_open does not go together with stall"),
+        ({"raw_answer": b"", "body": b""}, "body does not go together with raw_answer"),
+        ({"raw_answer": b"", "slow_body": 1}, "slow_body does not go together with raw_answer"),
+        ({"gzip_bomb": 0, "status": 200}, "status does not go together with gzip_bomb"),
+        ({"drop": "mid_body", "wrong_length": 1}, "wrong_length does not go together with drop"),
+        ({"drop": "before", "status": 503}, "status does not go together with drop"),
+        ({"drop": "after", "gzip_bomb": 9}, "gzip_bomb does not go together with drop"),
+        (
+            {"drop": "after", "after_effect": True, "stall": False},
+            "after_effect does not go together with drop",
+        ),
+        ({"body": b"", "status": 503, "code": "x"}, "code does not go together with body"),
+        ({"code": "x"}, "code needs the status of an error"),
+        ({"message": "x", "status": 204}, "message needs the status of an error"),
+        ({"limit": {}, "status": 302}, "limit needs the status of an error"),
+        ({"retry_after": 1}, "retry_after needs status or body"),
+        ({"headers": {"X": "y"}, "delay": 1}, "headers needs status or body"),
+        ({"content_type": "text/html"}, "content_type needs status or body"),
+        ({"after_effect": True}, "after_effect needs status or body or gzip_bomb or raw_answer"),
+        ({"after_effect": True, "slow_body": 1}, "after_effect needs status"),
+    ],
+)
+def test_contradictions(fields: dict[str, Any], text: str):
+    """Fields that exclude each other, or do nothing together, are refused by name."""
+    with pytest.raises(ValueError, match=f"^{re.escape(text)}"):
+        Fault(**fields)
+
+
+def test_what_goes_together():
+    """Combinations that have a meaning are left alone."""
+    Fault(stall=True, after_effect=True, raw_answer=b"HTTP/1.1 200 OK\r\n", delay=1)
+    Fault(drop="mid_body", status=503, after_effect=True)
+    Fault(gzip_bomb=9, after_effect=True, slow_body=1, wrong_length=2, half_open=True)
+    Fault(status=302, headers={"Location": "/"}, body=b"", retry_after=3, content_type="a/b")
+    Fault(status=400, code="a", message="b", limit={}, half_open=True)

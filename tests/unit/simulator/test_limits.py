@@ -1,9 +1,9 @@
-"""Windows of requests per minute."""
+"""Windows of requests per minute and per day."""
 
 import pytest
 
 from presence_async.simulator.errors import ApiError
-from presence_async.simulator.limits import RateLimiter, Window
+from presence_async.simulator.limits import DAY, Hold, RateLimiter, Window, WindowKind
 
 
 class Clock:
@@ -46,15 +46,31 @@ def test_limiter_names_the_full_window():
     """A refusal tells limit, namespace and whole seconds, and counts nowhere."""
     clock = Clock()
     limiter = RateLimiter("rolling", clock)
-    wide = ("wide", "user", 2)
-    limiter.admit([wide, ("narrow", "token", 1)])
+    wide = Hold("wide", "user", 2)
+    limiter.admit([wide, Hold("narrow", "token", 1)])
     clock.now += 0.5
     with pytest.raises(ApiError) as caught:
-        limiter.admit([wide, ("narrow", "token", 1)])
+        limiter.admit([wide, Hold("narrow", "token", 1)])
     error = caught.value
     assert (error.status, error.code) == (429, "too.many.requests.retry.after")
     assert error.headers == {"Retry-After": "60"}
     assert "[60]" in error.message
     assert error.limit == {"key": "narrow", "namespace": "platform.api", "value": 1}
     # The wide window was not charged for the refused request.
-    limiter.admit([wide, ("narrow", "other token", 1)])
+    limiter.admit([wide, Hold("narrow", "other token", 1)])
+
+
+@pytest.mark.parametrize(("kind", "wait"), [("rolling", 86400), ("fixed", 82800)])
+def test_days(kind: WindowKind, wait: int):
+    """A day is counted like a minute, and a wait can be as long as a day."""
+    clock = Clock()
+    clock.now = 3600.0
+    limiter = RateLimiter(kind, clock)
+    day = Hold("day", "token", 1, DAY, "presence")
+    limiter.admit([Hold("minute", "token", 2), day])
+    with pytest.raises(ApiError) as caught:
+        limiter.admit([Hold("minute", "token", 2), day])
+    assert caught.value.headers == {"Retry-After": str(wait)}
+    assert caught.value.limit == {"key": "day", "namespace": "presence", "value": 1}
+    clock.now += wait
+    limiter.admit([day])

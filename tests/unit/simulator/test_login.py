@@ -62,11 +62,11 @@ async def test_authorize_redirects_nowhere_else(lab: Lab):
 
 
 async def test_only_forms_are_read(lab: Lab):
-    """JSON at the token endpoint is a 415 in the login server's own words."""
+    """JSON at the token endpoint is an `invalid_request`, as RFC 6749 (5.2) has it."""
     headers = {"Content-Type": "application/json"}
     url = f"{lab.sim.login_url}/oauth/token"
     async with lab.http.post(url, data=b"{}", headers=headers) as answer:
-        assert answer.status == 415
+        assert answer.status == 400
         assert (await answer.json())["error"] == "invalid_request"
         assert "ININ-Correlation-Id" in answer.headers
 

@@ -76,6 +76,32 @@ def test_token_limit():
     assert [token.revoked for token in tokens] == [True, False, False]
 
 
+def test_dead_tokens_do_not_count():
+    """Expired and revoked tokens leave room: the limit is one of tokens that live."""
+    store = authority(token_limit=2)
+    long = store.issue_token(CLIENT, "u")
+    store.issue_token(CLIENT, "u", lifetime=5)
+    NOW[0] = 5.0
+    after_expiry = store.issue_token(CLIENT, "u")
+    assert (long.revoked, after_expiry.revoked) == (False, False)
+    store.revoke_tokens()
+    fresh = [store.issue_token(CLIENT, "u") for _ in range(3)]
+    assert [token.revoked for token in fresh] == [True, False, False]
+
+
+def test_token_limit_is_per_user_and_client():
+    """Tokens of another user, another client or of no user at all do not crowd each other."""
+    store = authority(token_limit=1)
+    other = OAuthClient("other", "canary")
+    owners = [(CLIENT, "u"), (CLIENT, "v"), (CLIENT, None), (other, "u"), (other, None)]
+    tokens = [store.issue_token(client, user) for client, user in owners]
+    assert [token.revoked for token in tokens] == [False] * 5
+    header = f"Bearer {tokens[0].value}"
+    store.issue_token(CLIENT, "u")
+    assert refusal(store, header) == "bad.credentials"
+    assert [token.revoked for token in tokens] == [True, *[False] * 4]
+
+
 def test_challenge():
     """The S256 challenge is the one of RFC 7636, appendix B."""
     verifier = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"

@@ -74,6 +74,20 @@ def test_unknown_things_are_refused():
     assert refused(lambda: state.set_primary_source("nobody", PrimarySource("x"))) == 404
 
 
+def test_status_of_unknown_users():
+    """By switch an unknown user is a 400."""
+    state, _, _ = organization(unknown_user_status=400)
+    assert refused(lambda: state.user("nobody")) == 400
+
+
+def test_users_by_email():
+    """An email address leads to its user in any case."""
+    state, user, _ = organization()
+    found = state.user(user)
+    assert state.user_by_email(found.email.upper()) is found
+    assert refused(lambda: state.user_by_email("nobody@example.com")) == 404
+
+
 def test_unwritten_sources_may_read_as_offline():
     """By switch a source never written is Offline instead of a 404."""
     state, user, _ = organization(unwritten_source="offline")
@@ -101,8 +115,25 @@ def test_future_presence():
     state, user, _ = organization()
     presence = state.set_presence(user, future_definition_id=MEAL)
     assert state.presence_json(user, presence)["futurePresenceDefinition"]["id"] == MEAL
+    presence = state.set_presence(user, message="x")
+    assert presence.future_definition_id == MEAL
     presence = state.set_presence(user, MEAL)
     assert "futurePresenceDefinition" not in state.presence_json(user, presence)
+
+
+def test_asking_to_leave_the_queue():
+    """By the settings leaving the queue is a matter of asking, on purecloud; by switch never."""
+    on_queue = BUILT_IN_IDS["OnQueue"]
+    for answer, asks in (("pending", True), ("at_once", False)):
+        state, user, _ = organization(leaving_queue=answer)
+        state.set_presence(user, on_queue)
+        assert not state.must_ask(user, MEAL, "PureCloud")
+        state.settings = type(state.settings)(requesting_off_queue_enabled=True)
+        assert state.must_ask(user, MEAL, "PureCloud") is asks
+        assert not state.must_ask(user, on_queue, "PURECLOUD")
+        assert not state.must_ask(user, MEAL, "Lync")
+        state.set_presence(user, BUSY)
+        assert not state.must_ask(user, MEAL, "PURECLOUD")
 
 
 def test_extras():

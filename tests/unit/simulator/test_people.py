@@ -1,5 +1,7 @@
 """Users: the same for the same seed, listed by name."""
 
+import tracemalloc
+
 import pytest
 
 from presence_async.simulator.errors import ApiError
@@ -26,11 +28,33 @@ def test_listing_is_by_name_and_by_state():
     assert [user.id for user in people.listing("any")] == ["2", "1"]
 
 
-def test_unknown_user_is_404():
-    """A user nobody knows is a 404."""
+def test_email_addresses():
+    """Addresses are found in any case, follow changes, and belong to who had them last."""
+    people = People(2, 0)
+    for user in people.by_id.values():
+        assert people.by_email(user.email.upper()) is user
+    late = User("1", "Late", "LATE@example.com")
+    people.put(late)
+    assert people.by_email("late@EXAMPLE.com") is late
+    heir = User("2", "Heir", "late@example.com")
+    people.put(heir)
+    assert people.by_email("late@example.com") is heir
     with pytest.raises(ApiError) as caught:
-        People(1, 0).get("nobody")
+        people.by_email("nobody@example.com")
     assert caught.value.status == 404
+
+
+def test_users_are_small():
+    """A user takes less than a kilobyte, its address in the index included."""
+    count = 5_000
+    tracemalloc.start()
+    try:
+        people = People(count, 0)
+        assert people.by_email(generate_user(0, 7).email).id == generate_user(0, 7).id
+        taken, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert taken < count * 1000
 
 
 def test_user_shape():

@@ -1,7 +1,9 @@
 """The ring of requests and the counts."""
 
+import itertools
+
 from presence_async.simulator.faults import Fault
-from presence_async.simulator.recorder import RecordedRequest, Recorder
+from presence_async.simulator.recorder import RecordedRequest, Recorder, RouteCount
 
 
 def request(template: str | None = "/a", method: str = "GET"):
@@ -17,38 +19,96 @@ def request(template: str | None = "/a", method: str = "GET"):
     )
 
 
+def recorder(history: int = 10):
+    """Return a recorder whose clock moves one second each time it is asked."""
+    return Recorder(history, itertools.count(1).__next__)
+
+
 def test_ends_are_noted_in_place():
-    """A request is there as soon as it arrives, its end is added later."""
-    recorder = Recorder(10)
-    first = recorder.arrive(request())
-    second = recorder.arrive(request())
+    """A request is there as soon as it arrives; the fault and the end are added later."""
+    log = recorder()
+    first, second = log.arrive(request()), log.arrive(request())
     fault = Fault(status=503)
-    recorder.finish(first, 503, fault)
-    assert [(one.status, one.fault) for one in recorder.requests] == [(503, fault), (None, None)]
-    recorder.finish(second, 200, None)
-    assert recorder.requests[1].status == 200
+    log.finish(first, None, fault)
+    assert [(one.status, one.fault, one.ended_at) for one in log.requests] == [
+        (None, fault, None),
+        (None, None, None),
+    ]
+    log.finish(first, 503, fault)
+    log.finish(second, 200, None)
+    assert [(one.status, one.fault, one.ended_at) for one in log.requests] == [
+        (503, fault, 1),
+        (200, None, 2),
+    ]
 
 
 def test_the_ring_is_bounded():
-    """Old requests fall out, their late ends are dropped, the counts go on."""
-    recorder = Recorder(2)
-    first = recorder.arrive(request())
-    recorder.arrive(request("/b"))
-    recorder.arrive(request("/c"))
-    recorder.finish(first, 200, None)
-    assert [one.path_template for one in recorder.requests] == ["/b", "/c"]
-    assert [one.status for one in recorder.requests] == [None, None]
-    assert recorder.count(None, None) == 3
+    """Old requests fall out of the ring; the counts go on, and so do late ends."""
+    log = recorder(2)
+    first = log.arrive(request())
+    log.arrive(request("/b"))
+    log.arrive(request("/c"))
+    log.finish(first, 200, None)
+    assert [one.path_template for one in log.requests] == ["/b", "/c"]
+    assert [one.status for one in log.requests] == [None, None]
+    assert log.count(None, None) == 3
+    assert log.counts()[0].statuses == {200: 1}
+
+
+def test_the_ring_can_be_emptied():
+    """Emptied while a request is under way, the ring takes the end of none but later ones."""
+    log = recorder()
+    before = log.arrive(request("/a"))
+    log.requests.clear()
+    log.finish(before, 200, None)
+    assert not log.requests
+    after = log.arrive(request("/b"))
+    log.finish(after, 404, None)
+    assert [(one.path_template, one.status) for one in log.requests] == [("/b", 404)]
 
 
 def test_counts():
     """Requests are counted by template, by method and by both."""
-    recorder = Recorder(10)
+    log = recorder()
     for template, method in (("/a", "GET"), ("/a", "PUT"), ("/b", "GET"), (None, "GET")):
-        recorder.arrive(request(template, method))
-    assert recorder.count("/a", None) == 2
-    assert recorder.count(None, "GET") == 3
-    assert recorder.count("/a", "PUT") == 1
+        log.arrive(request(template, method))
+    assert log.count("/a", None) == 2
+    assert log.count(None, "GET") == 3
+    assert log.count("/a", "PUT") == 1
+
+
+def test_outcomes_are_counted_by_route():
+    """Each route has its statuses, and how many requests have no answer."""
+    log = recorder()
+    for status in (503, 200, 200):
+        log.finish(log.arrive(request("/a")), status, None)
+    log.arrive(request("/a"))
+    log.finish(log.arrive(request(None, "PUT")), 404, None)
+    assert log.counts() == [
+        RouteCount("GET", "/a", 4, {200: 2, 503: 1}),
+        RouteCount("PUT", None, 1, {404: 1}),
+    ]
+    assert list(log.counts()[0].statuses) == [200, 503]
+    assert [route.unanswered for route in log.counts()] == [1, 0]
+
+
+def test_listeners_hear_each_end_once():
+    """A request ends with its answer or with the news that there is none, and only once."""
+    log, heard = recorder(0), []
+    log.listeners.append(heard.append)
+    answered, dropped = log.arrive(request("/a")), log.arrive(request("/b"))
+    fault = Fault(drop="before")
+    log.finish(dropped, None, fault)
+    assert heard == []
+    log.finish(answered, 200, None)
+    log.end(dropped)
+    for number in (answered, dropped):
+        log.finish(number, 500, None)
+        log.end(number)
+    assert [(one.path_template, one.status, one.fault, one.ended_at) for one in heard] == [
+        ("/a", 200, None, 1),
+        ("/b", None, fault, 2),
+    ]
 
 
 def test_bodies_stay_out_of_reprs():

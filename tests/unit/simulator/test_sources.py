@@ -46,6 +46,16 @@ def test_life_of_a_source():
     assert not revived.deactivated
 
 
+def test_usable_sources():
+    """Presences come from registered sources that are not deactivated."""
+    sources = Sources(0, reactivation=True)
+    record = sources.add(SourceDraft(name="PBX"))
+    assert sources.usable(record.id) is record
+    sources.deactivate(record.id)
+    assert refused(lambda: sources.usable(record.id)) == 400
+    assert refused(lambda: sources.usable("nope")) == 404
+
+
 def test_refusals():
     """Type System, unknown ids and (by switch) reviving are refused."""
     sources = Sources(0, reactivation=False)

@@ -182,3 +182,11 @@ async def test_system_presences(open_lab: OpenLab):
     rich = await open_lab(switches=Switches(system_presence_ids=True))
     first = (await rich.call("GET", "/api/v2/systempresences")).json[0]
     assert set(first) == {"id", "name", "selfUri"}
+
+
+async def test_order_of_system_presences(open_lab: OpenLab):
+    """They come in the order of the built-in definitions, or by name."""
+    for order, names in (("usual", list(BUILT_IN_IDS)), ("by_name", sorted(BUILT_IN_IDS))):
+        lab = await open_lab(switches=Switches(system_presence_order=order))
+        listed = [one["name"] for one in (await lab.call("GET", "/api/v2/systempresences")).json]
+        assert listed == [name.upper().replace("ONQUEUE", "ON_QUEUE") for name in names]

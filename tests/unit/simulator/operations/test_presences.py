@@ -4,7 +4,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from unit.simulator.lab import OpenLab, Pick
+from unit.simulator.lab import Lab, OpenLab, Pick
 
 from presence_async.simulator import Switches
 
@@ -200,3 +200,79 @@ async def test_me(open_lab: OpenLab):
     own = lab.sim.issue_token(user_id=lab.user)
     assert lab.user in (await lab.call("GET", path("me"), token=own)).json["selfUri"]
     assert (await lab.call("GET", path("me"))).status == 404
+
+
+@pytest.mark.parametrize("status", [400, 404])
+async def test_unknown_users_by_switch(open_lab: OpenLab, status: int):
+    """A user nobody knows is refused with the status of the switch, reading and writing."""
+    lab = await open_lab(switches=Switches(unknown_user_status=status))
+    codes = {400: "bad.request", 404: "not.found"}
+    for reply in (
+        await lab.call("GET", path("nobody")),
+        await lab.call("PATCH", path("nobody"), json={"message": "x"}),
+    ):
+        assert (reply.status, reply.code) == (status, codes[status])
+
+
+async def ask_off_queue(lab: Lab, definition: Pick):
+    """Put a user on the queue, let him ask for a meal, and return his token and the answer."""
+    settings = {"requestingOffQueueEnabled": True}
+    await lab.call("PUT", "/api/v2/presence/settings", json=settings)
+    own = lab.sim.issue_token(user_id=lab.user, permissions=())
+    for chosen in ("OnQueue", "Meal"):
+        body = {"presenceDefinition": {"id": definition(chosen)}, "message": chosen}
+        reply = await lab.call("PATCH", path(lab.user), json=body, token=own)
+        assert reply.status == 200
+    return own, reply.json
+
+
+async def test_asking_to_leave_the_queue(open_lab: OpenLab, definition: Pick):
+    """One stays On Queue and the wish shows, until somebody else's change grants it."""
+    lab = await open_lab()
+    own, asked = await ask_off_queue(lab, definition)
+    assert asked["presenceDefinition"]["id"] == definition("OnQueue")
+    assert asked["futurePresenceDefinition"] == {
+        "id": definition("Meal"),
+        "systemPresence": "Meal",
+        "selfUri": f"/api/v2/presencedefinitions/{definition('Meal')}",
+    }
+    assert asked["message"] == "Meal"
+    reply = await lab.call("PATCH", path(lab.user), json={"message": "soon"}, token=own)
+    assert reply.json["futurePresenceDefinition"]["id"] == definition("Meal")
+    granted = {"presenceDefinition": {"id": definition("Meal")}}
+    reply = await lab.call("PATCH", path(lab.user), json=granted)
+    assert reply.json["presenceDefinition"]["id"] == definition("Meal")
+    assert "futurePresenceDefinition" not in reply.json
+
+
+async def test_taking_the_wish_back(open_lab: OpenLab, definition: Pick):
+    """Choosing On Queue again ends the request; the simulator itself can grant one."""
+    lab = await open_lab()
+    own, _ = await ask_off_queue(lab, definition)
+    stay = {"presenceDefinition": {"id": definition("OnQueue")}}
+    reply = await lab.call("PATCH", path(lab.user), json=stay, token=own)
+    assert "futurePresenceDefinition" not in reply.json
+    await ask_off_queue(lab, definition)
+    granted = lab.sim.organization.set_presence(lab.user, definition("Meal"))
+    assert (granted.definition_id, granted.future_definition_id) == (definition("Meal"), None)
+
+
+async def test_asking_in_bulk(open_lab: OpenLab, definition: Pick):
+    """Nobody grants himself the wish through the bulk write either."""
+    lab = await open_lab()
+    await ask_off_queue(lab, definition)
+    item = {"id": lab.user, "presenceDefinition": {"id": definition("Meal")}}
+    bulk = "/api/v2/users/presences/bulk"
+    own = lab.sim.issue_token(user_id=lab.user)
+    (asked,) = (await lab.call("PUT", bulk, json=[item], token=own)).json
+    assert asked["presenceDefinition"]["id"] == definition("OnQueue")
+    (granted,) = (await lab.call("PUT", bulk, json=[item])).json
+    assert granted["presenceDefinition"]["id"] == definition("Meal")
+
+
+async def test_leaving_the_queue_at_once(open_lab: OpenLab, definition: Pick):
+    """By switch the setting changes nothing."""
+    lab = await open_lab(switches=Switches(leaving_queue="at_once"))
+    _, reply = await ask_off_queue(lab, definition)
+    assert reply["presenceDefinition"]["id"] == definition("Meal")
+    assert "futurePresenceDefinition" not in reply

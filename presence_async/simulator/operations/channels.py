@@ -1,0 +1,144 @@
+"""Notification channels: the eight operations. No permission is needed for a channel.
+
+The operations are those of the vendor's Python SDK 269.0.0 (`notifications_api.py`); fields of a
+channel and of a listed topic are as recorded in March 2022.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from presence_async.simulator.bodies import Fields
+from presence_async.simulator.dates import wire_date
+from presence_async.simulator.errors import bad_request
+from presence_async.simulator.exchange import Answer, Call, json_answer
+from presence_async.simulator.routes import Route
+from presence_async.simulator.topics import EXPANSIONS, available_topics
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from presence_async.simulator.channels import Channel, Rejection
+
+
+def _shape(call: Call, channel: Channel) -> dict[str, Any]:
+    return {
+        "connectUri": call.channels.connect_uri(channel),
+        "id": channel.id,
+        "expires": wire_date(channel.expires),
+    }
+
+
+def _create(call: Call) -> Answer:
+    return json_answer(_shape(call, call.channels.create(call.token)))
+
+
+def _list(call: Call) -> Answer:
+    """Show the channels of the token, or of all tokens of its user and application.
+
+    "Channel Ids for other access tokens will not be shown, but will be presented to show their
+    existence" (docstring of the Python SDK); the address of the socket holds the id.
+    """
+    whose = call.query().choice("includechannels", ("token", "oauthclient"))
+    entities = []
+    for channel in call.channels.of_owner(call.token):
+        if channel.token is call.token:
+            entities.append(_shape(call, channel))
+        elif whose == "oauthclient":
+            entities.append({"expires": wire_date(channel.expires)})
+    return json_answer({"entities": entities})
+
+
+def _head(call: Call) -> Answer:
+    _channel(call)
+    return Answer(200)
+
+
+def _channel(call: Call) -> Channel:
+    return call.channels.get(call.path[0], call.token)
+
+
+def _topic_json(name: str, *, with_state: bool) -> dict[str, Any]:
+    """Return a subscribed topic; recorded entries have their `id` only."""
+    shape: dict[str, Any] = {"id": name}
+    if with_state:
+        shape["state"] = "Permitted"
+    return shape
+
+
+def _rejected_json(rejection: Rejection) -> dict[str, Any]:
+    shape: dict[str, Any] = {
+        "id": rejection.topic,
+        "state": "Rejected",
+        "rejectionReason": rejection.reason,
+    }
+    if rejection.missing_permissions:
+        shape["missingPermissions"] = list(rejection.missing_permissions)
+    return shape
+
+
+def _get_subscriptions(call: Call) -> Answer:
+    topics = _channel(call).topics
+    return json_answer({"entities": [_topic_json(name, with_state=False) for name in topics]})
+
+
+def _names(call: Call) -> Iterable[str]:
+    items = call.json()
+    if not isinstance(items, list):
+        raise bad_request("body must be an array")
+    for item in items:
+        fields = Fields(item, call.switches, "item")
+        fields.check_texts("state", "rejectionReason", "selfUri")
+        yield fields.required_text("id")
+
+
+def _subscribe(call: Call, *, replace: bool) -> Answer:
+    channel = _channel(call)
+    ignore_errors = call.query().boolean("ignoreErrors", default=False)
+    rejections = call.channels.subscribe(
+        channel, list(_names(call)), call.token, replace=replace, ignore_errors=ignore_errors
+    )
+    entities = [_topic_json(name, with_state=ignore_errors) for name in channel.topics]
+    return json_answer({"entities": entities + [_rejected_json(one) for one in rejections]})
+
+
+def _add_subscriptions(call: Call) -> Answer:
+    return _subscribe(call, replace=False)
+
+
+def _replace_subscriptions(call: Call) -> Answer:
+    return _subscribe(call, replace=True)
+
+
+def _delete_subscriptions(call: Call) -> Answer:
+    call.channels.clear(_channel(call))
+    return Answer(call.switches.subscriptions_delete_status)
+
+
+def _available(call: Call) -> Answer:
+    query = call.query()
+    expansions = query.array("expand")
+    for name in expansions:
+        if name not in EXPANSIONS:
+            raise bad_request(f"expand does not know [{name[:100]}]")
+    query.boolean("includePreview", default=True)  # none of the topics is a preview
+    topics = available_topics(
+        frozenset(expansions), permission_needed=call.switches.presence_topic_permission
+    )
+    return json_answer({"entities": topics})
+
+
+_LIST = "/api/v2/notifications/channels"
+_ONE = "/api/v2/notifications/channels/{channelId}"
+_SUBSCRIPTIONS = "/api/v2/notifications/channels/{channelId}/subscriptions"
+
+ROUTES = (
+    Route("POST", _LIST, _create, bodyless=True),
+    Route("GET", _LIST, _list),
+    Route("HEAD", _ONE, _head),
+    Route("GET", _SUBSCRIPTIONS, _get_subscriptions),
+    Route("POST", _SUBSCRIPTIONS, _add_subscriptions),
+    Route("PUT", _SUBSCRIPTIONS, _replace_subscriptions),
+    Route("DELETE", _SUBSCRIPTIONS, _delete_subscriptions),
+    Route("GET", "/api/v2/notifications/availabletopics", _available),
+)
