@@ -8,6 +8,8 @@
 
 Everything public is here and imported on first use (PEP 562): who needs only the models
 never pays for aiohttp.
+
+PYTEST_DONT_REWRITE: pytest may find the package of its plugin imported already, and would warn.
 """
 
 import importlib

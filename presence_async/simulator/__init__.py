@@ -4,14 +4,16 @@ An independent witness. It is written from the vendor's published facts alone an
 nothing from the rest of the package, so a misreading in the client does not repeat here.
 """
 
+from presence_async.simulator.control import Control
 from presence_async.simulator.definitions import BUILT_IN_IDS, Definition
 from presence_async.simulator.errors import ApiError
 from presence_async.simulator.faults import Fault
+from presence_async.simulator.latency import exponential, lognormal, uniform
 from presence_async.simulator.organization import Organization
 from presence_async.simulator.people import User
 from presence_async.simulator.permissions import ALL_PERMISSIONS
 from presence_async.simulator.presences import PURECLOUD, Presence
-from presence_async.simulator.recorder import RecordedRequest
+from presence_async.simulator.recorder import RecordedRequest, RouteCount
 from presence_async.simulator.server import Simulator
 from presence_async.simulator.sources import PrimarySource, Settings, Source
 from presence_async.simulator.switches import Switches
@@ -21,15 +23,20 @@ __all__ = [
     "BUILT_IN_IDS",
     "PURECLOUD",
     "ApiError",
+    "Control",
     "Definition",
     "Fault",
     "Organization",
     "Presence",
     "PrimarySource",
     "RecordedRequest",
+    "RouteCount",
     "Settings",
     "Simulator",
     "Source",
     "Switches",
     "User",
+    "exponential",
+    "lognormal",
+    "uniform",
 ]

@@ -96,8 +96,6 @@ class Broadcast:
         loop = asyncio.get_running_loop()
         delay = self._delay() if callable(self._delay) else self._delay
         at = loop.time() + delay
-        if self._due:
-            at = max(at, self._due[-1].at)
         self._due.append(_Due(at, channels, text))
         if self._timer is None:
             self._timer = loop.call_at(at, self._deliver)

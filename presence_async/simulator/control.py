@@ -33,10 +33,9 @@ from presence_async.simulator.fault_json import (
 )
 from presence_async.simulator.faults import FaultPlan
 from presence_async.simulator.gate import Gate
-from presence_async.simulator.listener import Listener
+from presence_async.simulator.listener import Listener, is_loopback
 from presence_async.simulator.paths import Match, PathTable, decode
 from presence_async.simulator.recorder import Recorder
-from presence_async.simulator.server import _is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -99,7 +98,7 @@ class Control:
         Raises:
             OSError: If it cannot be opened.
         """
-        if not _is_loopback(self._host):
+        if not is_loopback(self._host):
             _log.warning(
                 "THE CONTROL ENDPOINT LISTENS ON %s, BEYOND THIS MACHINE. Whoever reaches it "
                 "decides what the simulator does.",

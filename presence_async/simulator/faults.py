@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import attrs
 import orjson
 
+from presence_async.simulator.checks import check_number
 from presence_async.simulator.errors import DEFAULT_CODES, ApiError
 from presence_async.simulator.exchange import Answer
 from presence_async.simulator.identity import chance_for
@@ -211,10 +212,8 @@ class Fault:
 
 
 def _check(name: str, value: float | None, low: float, high: float = math.inf) -> None:
-    # Written so that a value that is no number is refused too.
-    if value is not None and not (low <= value <= high and value < math.inf):
-        allowed = f"from {low} on" if high == math.inf else f"from {low} to {high}"
-        raise ValueError(f"{name} must be a number {allowed}, not {value}")
+    if value is not None:
+        check_number(name, value, low, high)
 
 
 _DEFAULTS: dict[str, Any] = {

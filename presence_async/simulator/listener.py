@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 from typing import TYPE_CHECKING
 
 from aiohttp import web
@@ -90,3 +91,11 @@ class Listener:
         await runner.cleanup()
         for _ in range(_SETTLING_TURNS):
             await asyncio.sleep(0)
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether an address to listen on cannot be reached from other machines."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import ipaddress
 import logging
+import math
 import time
-from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any
+
+import attrs
 
 from presence_async.simulator.api import Api
 from presence_async.simulator.broadcast import Broadcast
 from presence_async.simulator.channels import Channels
+from presence_async.simulator.checks import number, one_of, whole
 from presence_async.simulator.faults import FaultPlan
-from presence_async.simulator.gate import Gate
-from presence_async.simulator.gateway import Gateway
 from presence_async.simulator.identity import secret_for, uuid_for
 from presence_async.simulator.limits import RateLimiter, WindowKind
-from presence_async.simulator.listener import Listener
+from presence_async.simulator.listener import is_loopback
 from presence_async.simulator.login import TOKEN_TEMPLATE, Login
 from presence_async.simulator.oauth import Authority, Code, OAuthClient
 from presence_async.simulator.organization import Organization
 from presence_async.simulator.permissions import ALL_PERMISSIONS
+from presence_async.simulator.ports import Ports
 from presence_async.simulator.recorder import RecordedRequest, Recorder, RouteCount
 from presence_async.simulator.streaming import Streaming
 from presence_async.simulator.switches import Switches
@@ -37,12 +37,24 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("presence_async.simulator")
 ANNOUNCED_USERS = 100
+_PORT = whole(0, 65535)
+
+
+def _text(value: str | None) -> str:
+    return value or ""
+
+
+def _switches(value: Switches | None) -> Switches:
+    if value is not None and not isinstance(value, Switches):
+        raise TypeError(f"switches must be Switches, not {type(value).__name__}")
+    return value or Switches()
 
 
 def _loop_time() -> float:
     return asyncio.get_running_loop().time()
 
 
+@attrs.define(kw_only=True, eq=False, repr=False, slots=False)
 class Simulator:
     """Genesys Cloud's Presence API, its login server and its event streams, in this process.
 
@@ -90,117 +102,111 @@ class Simulator:
         routes: The names of all routes, method and template, as faults and counts have them.
     """
 
-    def __init__(
-        self,
-        *,
-        users: int = 50,
-        seed: int = 0,
-        rate_limit: int | None = 300,
-        day_limit: int | None = None,
-        rate_window: WindowKind = "rolling",
-        token_lifetime: float = 86400,
-        client_id: str | None = None,
-        client_secret: str | None = None,
-        host: str = "127.0.0.1",
-        port: int = 0,
-        login_port: int = 0,
-        streaming_port: int = 0,
-        wall_clock: Callable[[], float] = time.time,
-        permissions: Iterable[str] | None = None,
-        ssl_context: ssl.SSLContext | None = None,
-        path_prefix: str = "",
-        login_path_prefix: str = "",
-        one_port: bool = False,
-        event_delay: float | Callable[[], float] = 0.05,
-        event_loss: float = 0.0,
-        socket_lifetime: float | None = None,
-        switches: Switches | None = None,
-        history: int = 10_000,
-    ) -> None:
-        self.switches = Switches() if switches is None else switches
-        self.client_id = client_id or uuid_for(seed, "client", 0)
-        self.client_secret = client_secret or secret_for(seed, "client", 0)
+    users: int = attrs.field(default=50, validator=whole(0))
+    seed: int = attrs.field(default=0, validator=whole(-math.inf))
+    rate_limit: int | None = attrs.field(default=300, validator=whole(1))
+    day_limit: int | None = attrs.field(default=None, validator=whole(1))
+    rate_window: WindowKind = attrs.field(default="rolling", validator=one_of("rolling", "fixed"))
+    token_lifetime: float = attrs.field(default=86400, validator=number(0))
+    client_id: str = attrs.field(default=None, converter=_text)
+    client_secret: str = attrs.field(default=None, converter=_text)
+    host: str = "127.0.0.1"
+    port: int = attrs.field(default=0, validator=_PORT)
+    login_port: int = attrs.field(default=0, validator=_PORT)
+    streaming_port: int = attrs.field(default=0, validator=_PORT)
+    wall_clock: Callable[[], float] = time.time
+    permissions: Iterable[str] | None = None
+    ssl_context: ssl.SSLContext | None = None
+    path_prefix: str = ""
+    login_path_prefix: str = ""
+    one_port: bool = attrs.field(default=False, validator=one_of(True, False))
+    event_delay: float | Callable[[], float] = attrs.field(default=0.05, validator=number(0))
+    event_loss: float = attrs.field(default=0.0, validator=number(0, 1))
+    socket_lifetime: float | None = attrs.field(default=None, validator=number(0))
+    switches: Switches = attrs.field(default=None, converter=_switches)
+    history: int = attrs.field(default=10_000, validator=whole(0))
+
+    def __attrs_post_init__(self) -> None:
+        """Build everything; nothing is open yet."""
+        if self.one_port and self.login_port:
+            raise ValueError("with one_port there is no login_port")
+        self.client_id = self.client_id or uuid_for(self.seed, "client", 0)
+        self.client_secret = self.client_secret or secret_for(self.seed, "client", 0)
         self.organization = Organization(
-            users=users,
-            seed=seed,
+            users=self.users,
+            seed=self.seed,
             switches=self.switches,
-            wall_clock=wall_clock,
+            wall_clock=self.wall_clock,
             monotonic=_loop_time,
         )
+        self._recorder = Recorder(self.history, _loop_time)
+        self._authority = Authority(self.seed, self.token_lifetime, self.switches, _loop_time)
+        self.add_client(self.client_id, self.client_secret, permissions=self.permissions)
+        self._build_notifications()
+        self._build_ports()
+
+    def _build_notifications(self) -> None:
         self.channels = Channels(
-            seed=seed,
+            seed=self.seed,
             switches=self.switches,
             clock=_loop_time,
-            wall_clock=wall_clock,
+            wall_clock=self.wall_clock,
             address=lambda: self.streaming_url,
         )
         self.broadcast = Broadcast(
             organization=self.organization,
             channels=self.channels,
-            delay=event_delay,
-            loss=event_loss,
-            seed=seed,
+            delay=self.event_delay,
+            loss=self.event_loss,
+            seed=self.seed,
         )
         self.sockets = Streaming(
             channels=self.channels,
             switches=self.switches,
-            wall_clock=wall_clock,
-            lifetime=socket_lifetime,
+            wall_clock=self.wall_clock,
+            lifetime=self.socket_lifetime,
         )
-        if one_port and login_port:
-            raise ValueError("with one_port there is no login_port")
-        self._host = host
-        prefix, login_prefix = path_prefix.rstrip("/"), login_path_prefix.rstrip("/")
-        self._recorder = Recorder(history, _loop_time)
-        self._authority = Authority(seed, token_lifetime, self.switches, _loop_time)
-        self.add_client(self.client_id, self.client_secret, permissions=permissions)
+
+    def _build_ports(self) -> None:
+        prefixes = self.path_prefix.rstrip("/"), self.login_path_prefix.rstrip("/")
         api = Api(
             organization=self.organization,
             channels=self.channels,
             authority=self._authority,
-            limiter=RateLimiter(rate_window, _loop_time),
-            rate_limit=rate_limit,
-            day_limit=day_limit,
-            prefix=prefix,
+            limiter=RateLimiter(self.rate_window, _loop_time),
+            rate_limit=self.rate_limit,
+            day_limit=self.day_limit,
+            prefix=prefixes[0],
             switches=self.switches,
         )
-        login = Login(self._authority, login_prefix)
+        login = Login(self._authority, prefixes[1])
         self.routes = frozenset({*api.route_keys, *login.route_keys, *self.sockets.route_keys})
-        self.faults = FaultPlan(seed, self.routes)
-        gate = partial(Gate, recorder=self._recorder, faults=self.faults, seed=seed)
-        api_gate, login_gate = gate(service=api, login=False), gate(service=login, login=True)
-        if one_port:
-            api_gate = Gateway(login_gate, login_prefix, service=api, login=False, **gate.keywords)
-        self._api = Listener(api_gate, host, port, ssl_context, prefix)
-        self._streaming = Listener(
-            gate(service=self.sockets, login=False), host, streaming_port, ssl_context, ""
+        self.faults = FaultPlan(self.seed, self.routes)
+        self._ports = Ports(
+            (api, login, self.sockets),
+            (self.port, None if self.one_port else self.login_port, self.streaming_port),
+            prefixes,
+            host=self.host,
+            ssl_context=self.ssl_context,
+            recorder=self._recorder,
+            faults=self.faults,
+            seed=self.seed,
         )
-        self._listeners = [self._api, self._streaming]
-        self._login = self._api
-        if not one_port:
-            self._login = Listener(login_gate, host, login_port, ssl_context, login_prefix)
-            self._listeners.append(self._login)
-        self._prefixes = (prefix, login_prefix)
 
     async def start(self) -> None:
         """Open the ports: all of them, or none when one cannot be opened."""
-        if not _is_loopback(self._host):
+        if not is_loopback(self.host):
             _log.warning(
                 "THE SIMULATOR LISTENS ON %s, BEYOND THIS MACHINE. It is no real service: its "
                 "tokens and secrets are guessable.",
-                self._host,
+                self.host,
             )
-        async with contextlib.AsyncExitStack() as opened:
-            for listener in self._listeners:
-                await listener.start()
-                opened.push_async_callback(listener.aclose)
-            opened.pop_all()
+        await self._ports.start()
         self.broadcast.start()
 
     async def aclose(self) -> None:
         """Close the ports at once, requests in flight included; again is harmless."""
-        for listener in self._listeners:
-            await listener.aclose()
+        await self._ports.aclose()
         self.broadcast.stop()
         self.sockets.stop()
 
@@ -219,20 +225,17 @@ class Simulator:
     @property
     def base_url(self) -> str:
         """Base address of the API, prefix included, once started."""
-        return self._api.url
+        return self._ports.base_url
 
     @property
     def login_url(self) -> str:
         """Base address of the login server, prefix included, once started."""
-        if self._login is self._api:
-            prefix, login_prefix = self._prefixes
-            return self._api.url.removesuffix(prefix) + login_prefix
-        return self._login.url
+        return self._ports.login_url
 
     @property
     def streaming_url(self) -> str:
         """Base address of the sockets, `ws` or `wss`, once started."""
-        return self._streaming.url.replace("http", "ws", 1)
+        return self._ports.streaming_url
 
     @property
     def user_ids(self) -> tuple[str, ...]:
@@ -275,6 +278,7 @@ class Simulator:
         return {
             "base_url": self.base_url,
             "login_url": self.login_url,
+            "streaming_url": self.streaming_url,
             "client_id": self.client_id,
             "client_secret": self.client_secret,
             "user_ids": list(islice(self.organization.users, ANNOUNCED_USERS)),
@@ -354,10 +358,3 @@ class Simulator:
     def add_assertion(self, assertion: str, org_name: str, user_id: str) -> None:
         """Accept a SAML2 assertion of an organization for a user."""
         self._authority.add_assertion(assertion, org_name, user_id)
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -104,8 +104,7 @@ class Socket:
             async with asyncio.TaskGroup() as group:
                 sender = group.create_task(self._send_all(connection, writer.drain))
                 await self._receive_all(connection)
-                if self._close_code is None:
-                    sender.cancel()
+                sender.cancel()
         finally:
             for timer in self._timers:
                 timer.cancel()

@@ -11,6 +11,8 @@ from typing import Literal
 
 import attrs
 
+from presence_async.simulator.checks import check_by_type, check_number, check_whole
+
 
 @attrs.frozen(kw_only=True)
 class Switches:
@@ -173,3 +175,9 @@ class Switches:
     error_body: Literal["full", "smallest"] = "full"
     definition_read_lag: float = 0.0
     users_max_page_size: int = 500
+
+    def __attrs_post_init__(self) -> None:
+        """Refuse what no vendor could do: ValueError with the name of the switch."""
+        check_by_type(self)
+        check_number("heartbeat_seconds", self.heartbeat_seconds, 0.001)
+        check_whole("socket_close_code", self.socket_close_code, 1000, 4999)

@@ -54,14 +54,16 @@ def test_post_notifications_channels(bench: Bench):
 
 
 def test_get_notifications_channels(bench: Bench, channel: str):
-    """The channels of the token, or of its OAuth client."""
+    """The token's own channels, and of others of its OAuth client only that they exist."""
     listing = bench.notifications.get_notifications_channels()
     assert isinstance(listing, SDK.ChannelEntityListing)
     assert [one.id for one in listing.entities] == [channel]
+    assert listing.entities[0].connect_uri.endswith(channel)
     bench.sign_in(None, "presence:settings:view")
     assert bench.notifications.get_notifications_channels().entities == []
     listing = bench.notifications.get_notifications_channels(includechannels="oauthclient")
-    assert [one.id for one in listing.entities] == [channel]
+    assert [(one.id, one.connect_uri) for one in listing.entities] == [(None, None)]
+    assert listing.entities[0].expires > AT
 
 
 def test_head_notifications_channel(bench: Bench, channel: str):

@@ -6,6 +6,7 @@ import asyncio
 import gzip
 from typing import Any
 
+import attrs
 import clock
 import pytest
 from hypothesis import given, settings
@@ -30,6 +31,7 @@ from support import client_for
 
 from presence_async import StaticToken
 from presence_async.errors import (
+    AuthenticationError,
     ConflictError,
     DecodeError,
     InvalidRequestError,
@@ -42,7 +44,7 @@ from presence_async.errors import (
     ServerError,
 )
 from presence_async.models import OrganizationPresenceDefinition, SystemPresenceName
-from presence_async.simulator import Fault, Simulator
+from presence_async.simulator import Fault, Simulator, exponential
 
 HTML = b"<html>502 Bad Gateway</html>"
 LONG = Reply(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n{}", "close")
@@ -214,6 +216,162 @@ async def test_a_lost_update_is_sent_once_and_may_have_happened(
         assert sim.count(route) == 1
         message = (await client.user_presences.get(user)).message
         assert (message == "gone home") is (effect == "after")
+
+
+# -- answers and connections that are spoilt
+
+READ = "GET /api/v2/users/{userId}/presences/purecloud"
+WRITE = "PATCH /api/v2/users/{userId}/presences/purecloud"
+TOKEN = "POST /oauth/token"
+
+# name: fault, what an update makes of it, whether the change is made, how often a read is
+# sent, the seconds until the client knows; reads wait five seconds for the next byte
+SPOILT: dict[str, tuple[Fault, type[PresenceError] | None, bool, int, float]] = {
+    "slow, but moving": (Fault(slow_body=20), None, True, 1, 20),
+    "too slow": (Fault(slow_body=80), PresenceTimeoutError, True, 2, 5),
+    "promises more": (Fault(wrong_length=5), PresenceConnectionError, True, 2, 0),
+    "brings more": (Fault(wrong_length=-5), PresenceConnectionError, True, 2, 0),
+    "brings what was not promised": (
+        Fault(wrong_length=-9999),
+        PresenceConnectionError,
+        True,
+        2,
+        0,
+    ),
+    "dies within": (Fault(wrong_length=5, half_open=True), PresenceTimeoutError, True, 2, 5),
+    "reset at the head": (Fault(drop="before"), PresenceConnectionError, False, 2, 0),
+    "silent after the effect": (
+        Fault(stall=True, after_effect=True),
+        PresenceTimeoutError,
+        True,
+        2,
+        5,
+    ),
+    "408": (Fault(status=408), PresenceTimeoutError, False, 2, 0),
+}
+
+
+@pytest.mark.parametrize("name", SPOILT)
+async def test_an_update_whose_answer_is_spoilt(sim: Simulator, name: str) -> None:
+    """An update is sent once; without a whole answer the error says it may have happened."""
+    fault, error_class, happens, _, seconds = SPOILT[name]
+    user, loop = sim.user_ids[0], asyncio.get_running_loop()
+    async with client_for(sim, read_timeout=5) as client:
+        await client.user_presences.get(user)
+        sim.faults.add(attrs.evolve(fault, route=WRITE))
+        started = loop.time()
+        if error_class is None:
+            assert (await client.user_presences.update(user, message="x")).message == "x"
+        else:
+            with pytest.raises(error_class, match="may have taken effect") as caught:
+                await client.user_presences.update(user, message="x")
+            assert caught.value.outcome_unknown
+            assert caught.value.attempts == 1
+        assert loop.time() - started == pytest.approx(seconds, abs=0.2)
+        assert sim.count(WRITE) == 1
+        assert sim.organization.presence(user).message == ("x" if happens else "")
+        assert (await client.user_presences.get(user)).message == ("x" if happens else "")
+
+
+@pytest.mark.parametrize("name", SPOILT)
+async def test_a_read_whose_answer_is_spoilt(sim: Simulator, name: str) -> None:
+    """A read is sent again and never returns half of an answer."""
+    fault, _, _, sends, seconds = SPOILT[name]
+    user, loop = sim.user_ids[0], asyncio.get_running_loop()
+    async with client_for(sim, read_timeout=5) as client:
+        expected = await client.user_presences.get(user)
+        before = sim.count(READ)
+        sim.faults.add(attrs.evolve(fault, route=READ))
+        started = loop.time()
+        assert await client.user_presences.get(user) == expected
+        # The pause before a second send is half a second at most.
+        assert seconds - 0.1 <= loop.time() - started < seconds + 0.7
+        assert sim.count(READ) - before == sends
+
+
+@pytest.mark.parametrize("write", [False, True], ids=["read", "update"])
+async def test_a_connection_that_died_without_a_sign(sim: Simulator, write: bool) -> None:
+    """The next call finds it dead by its timeout; a read goes on with another connection."""
+    user, loop = sim.user_ids[0], asyncio.get_running_loop()
+    async with client_for(sim, read_timeout=5) as client:
+        sim.faults.add(Fault(route=READ, half_open=True))
+        before = await client.user_presences.get(user)
+        started = loop.time()
+        if write:
+            with pytest.raises(PresenceTimeoutError) as caught:
+                await client.user_presences.update(user, message="x")
+            assert caught.value.outcome_unknown
+            assert loop.time() - started == pytest.approx(5, abs=0.1)
+            # It never arrived, which the client cannot know.
+            assert sim.count(WRITE) == 0
+        else:
+            assert await client.user_presences.get(user) == before
+            assert 5 <= loop.time() - started < 6
+        assert await client.user_presences.get(user) == before
+        assert sim.count(READ) == (2 if write else 3)
+
+
+@pytest.mark.parametrize(
+    ("fault", "sends", "error_class"),
+    [
+        (Fault(slow_body=20), 1, None),
+        (Fault(slow_body=80), 2, None),
+        (Fault(wrong_length=5), 2, None),
+        (Fault(wrong_length=-5), 2, None),
+        (Fault(half_open=True), 1, None),
+        (Fault(drop="before"), 2, None),
+        (Fault(drop="after"), 2, None),
+        (Fault(stall=True), 2, None),
+        (Fault(status=502), 2, None),
+        (Fault(status=503, body=b""), 2, None),
+        (Fault(status=408, body=b""), 2, None),
+        (Fault(gzip_bomb=40_000_000), 1, DecodeError),
+        (Fault(status=429, retry_after=43200), 1, RateLimitedError),
+        (Fault(status=400, code="invalid_client"), 1, AuthenticationError),
+        (Fault(body=b"{}"), 1, AuthenticationError),
+    ],
+)
+async def test_a_login_host_in_trouble(
+    sim: Simulator, fault: Fault, sends: int, error_class: type[PresenceError] | None
+) -> None:
+    """A token is asked for again where that helps; else the call says why and is not sent."""
+    sim.faults.add(attrs.evolve(fault, route=TOKEN))
+    user = sim.user_ids[0]
+    async with client_for(sim, read_timeout=5) as client:
+        if error_class is None:
+            assert (await client.user_presences.update(user, message="x")).message == "x"
+        else:
+            with pytest.raises(error_class) as caught:
+                await client.user_presences.update(user, message="x")
+            assert caught.value.outcome_unknown is False
+            assert sim.count(WRITE) == 0
+        assert sim.count(TOKEN) == sends
+
+
+async def test_a_limit_per_day_is_told_at_once(sim: Simulator) -> None:
+    """Nobody is made to wait for half a day."""
+    sim.faults.add(Fault(route=READ, status=429, retry_after=43200))
+    loop = asyncio.get_running_loop()
+    async with client_for(sim) as client:
+        started = loop.time()
+        with pytest.raises(RateLimitedError) as caught:
+            await client.user_presences.get(sim.user_ids[0])
+        assert caught.value.retry_after == 43200
+        assert loop.time() - started < 0.5
+
+
+async def test_varying_latency_mixes_nothing_up(sim: Simulator) -> None:
+    """However the answers overtake each other, each call gets its own."""
+    sim.faults.add(Fault(route=READ, times=None, delay=exponential(0.5)))
+    users = sim.user_ids[:50]
+    for user in users:
+        sim.organization.set_presence(user, message=user)
+    async with client_for(sim) as client:
+        read = await asyncio.gather(*map(client.user_presences.get, users))
+    assert [presence.message for presence in read] == list(users)
+    answered = [record.ended_at for record in sim.requests if record.target.endswith("purecloud")]
+    assert len(answered) == 50
+    assert answered != sorted(answered)
 
 
 async def _definition(client: Any) -> str:

@@ -210,8 +210,14 @@ def test_a_marker_may_replace_what_the_client_gets_from_the_simulator(suite: Sui
     [
         ("presence_simulator(user=5, hots='')", "presence_simulator has no argument hots, user"),
         ("presence_simulator(50)", "presence_simulator takes keyword arguments only, not 50"),
-        ("presence_simulator(users='x')", "presence_simulator(users=...): 'str' object cannot be"),
-        ("presence_simulator(switches={})", "presence_simulator(switches=...): 'dict' object has"),
+        (
+            "presence_simulator(users='x')",
+            "presence_simulator(users=...): users must be a number from 0 on",
+        ),
+        (
+            "presence_simulator(switches={})",
+            "presence_simulator(switches=...): switches must be Switches, not dict",
+        ),
         ("presence_client(retry=0)", "presence_client has no argument retry"),
         ("presence_client(retries=-1)", "presence_client(retries=...): retries must be a whole"),
     ],

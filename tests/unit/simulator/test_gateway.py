@@ -64,7 +64,7 @@ async def test_a_login_client_that_left_is_forgotten(open_lab: OpenLab):
     call.cancel()
     await asyncio.gather(call, return_exceptions=True)
     await asyncio.sleep(1)
-    gateway: Any = lab.sim._api._gate
+    gateway: Any = lab.sim._ports._api._gate
     assert gateway._login_gate._stalled == {}
 
 

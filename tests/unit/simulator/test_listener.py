@@ -10,6 +10,7 @@ from clock import leftovers
 from unit.simulator.lab import OpenLab
 
 from presence_async.simulator import Fault, Simulator
+from presence_async.simulator.listener import is_loopback
 
 SYSTEM = "/api/v2/systempresences"
 
@@ -92,3 +93,13 @@ async def test_ipv6():
     """An IPv6 address is written in brackets."""
     async with Simulator(users=0, host="::1") as sim:
         assert sim.base_url.startswith("http://[::1]:")
+
+
+@pytest.mark.parametrize(
+    ("host", "reachable"),
+    [("::1", False), ("127.0.0.9", False), ("localhost", False), ("0.0.0.0", True),  # noqa: S104
+     ("example.com", True)],
+)  # fmt: skip
+def test_loopback(host: str, *, reachable: bool):
+    """A name that is not known to be loopback counts as beyond it."""
+    assert is_loopback(host) is not reachable

@@ -5,9 +5,9 @@ from presence_async.simulator.switches import Switches
 
 
 def test_operations():
-    """There are the 27 presence operations, two of the Users API, and Teams by switch."""
+    """Presence 27, users 2, injection 2, notifications 8, and Teams by switch."""
     routes = all_routes(Switches())
-    assert len(routes) == len({route.key for route in routes}) == 29
+    assert len(routes) == len({route.key for route in routes}) == 39
     teams = {route.key for route in all_routes(Switches(microsoft_teams_route=True))}
     assert teams - {route.key for route in routes} == {
         "GET /api/v2/users/{userId}/presences/microsoftteams"

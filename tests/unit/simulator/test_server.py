@@ -1,6 +1,7 @@
 """The public face of the simulator."""
 
 import logging
+from typing import Any
 
 import orjson
 import pytest
@@ -37,6 +38,7 @@ async def test_announcement(open_lab: OpenLab):
     assert announcement == {
         "base_url": lab.sim.base_url,
         "login_url": lab.sim.login_url,
+        "streaming_url": lab.sim.streaming_url,
         "client_id": lab.sim.client_id,
         "client_secret": lab.sim.client_secret,
         "user_ids": list(lab.sim.user_ids[:ANNOUNCED_USERS]),
@@ -106,15 +108,23 @@ async def test_warning_beyond_loopback(
     async def opened():
         """Open nothing: this test is about the words."""
 
-    monkeypatch.setattr(sim._api, "start", opened)
-    monkeypatch.setattr(sim._login, "start", opened)
+    monkeypatch.setattr(sim._ports, "start", opened)
     with caplog.at_level(logging.WARNING):
         async with sim:
             pass
     assert (f"LISTENS ON {host}" in caplog.text) is warns
 
 
-def test_unknown_host_names_warn():
-    """A name that is not known to be loopback counts as beyond it."""
-    assert not simulator.server._is_loopback("example.com")
-    assert simulator.server._is_loopback("::1")
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"users": "x"}, {"users": -1}, {"users": 1.5}, {"history": -1},
+        {"rate_window": "sliding"}, {"rate_limit": 0}, {"day_limit": True}, {"port": 65536},
+        {"token_lifetime": -1}, {"event_loss": 1.1}, {"event_delay": float("nan")},
+        {"socket_lifetime": "x"}, {"one_port": 1}, {"switches": {}},
+    ],
+)  # fmt: skip
+def test_wrong_arguments(wrong: dict[str, Any]):
+    """A wrong argument is refused at once, with its name."""
+    with pytest.raises((TypeError, ValueError), match=list(wrong)[-1]):
+        Simulator(**wrong)

@@ -2,7 +2,7 @@
 
 import asyncio
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import aiohttp
@@ -19,6 +19,13 @@ from presence_async.simulator.streaming import NOTICE_SECONDS, SOCKET_TEMPLATE
 BEAT = orjson.loads(HEARTBEAT)
 ROUTE = f"GET {SOCKET_TEMPLATE}"
 NOTICE = "v2.system.socket_closing"
+
+
+@pytest.fixture(autouse=True)
+def no_failures(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """Nothing that happens to a socket is a failure of the simulator."""
+    yield
+    assert [record.getMessage() for record in caplog.get_records("call")] == []
 
 
 async def settle() -> None:
@@ -187,6 +194,18 @@ async def test_a_second_socket_disconnects_the_first(open_lab: OpenLab):
     await second.socket.close()
     await settle()
     assert lab.sim.sockets.connected == (other.id,)
+
+
+async def test_connecting_is_a_use(open_lab: OpenLab):
+    """A channel that had a socket is evicted after those that were left alone."""
+    lab = await open_lab()
+    channels = [await lab.channel() for _ in range(20)]
+    await (await lab.connect(channels[0])).socket.close()
+    await settle()
+    await lab.channel()
+    alive = {channel.id for channel in lab.sim.channels.all()}
+    assert channels[0]["id"] in alive
+    assert channels[1]["id"] not in alive
 
 
 async def test_a_second_socket_beside_a_frozen_one(open_lab: OpenLab):
