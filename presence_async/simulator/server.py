@@ -163,7 +163,6 @@ class Simulator:
         self.sockets = Streaming(
             channels=self.channels,
             switches=self.switches,
-            wall_clock=self.wall_clock,
             lifetime=self.socket_lifetime,
         )
 

@@ -46,7 +46,6 @@ class Streaming:
     Args:
         channels: The channels.
         switches: Heartbeat, closing notice, close code, refused upgrades.
-        wall_clock: Seconds since 1970.
         lifetime: Seconds until a socket gets its closing notice by itself; None for never.
     """
 
@@ -55,12 +54,10 @@ class Streaming:
         *,
         channels: Channels,
         switches: Switches,
-        wall_clock: Callable[[], float],
         lifetime: float | None,
     ) -> None:
         self._channels = channels
         self._switches = switches
-        self._wall_clock = wall_clock
         self._lifetime = lifetime
         self._table: PathTable[Door] = PathTable()
         self._table.add("GET", SOCKET_TEMPLATE, Door())

@@ -143,7 +143,9 @@ def test_channels_lapse_after_24_hours():
     rig.now += LIFETIME_SECONDS - 0.001
     rig.channels.remove_lapsed()
     assert rig.channels.find(channel.id) is channel
+    assert rig.channels.subscribers(topic_key("a", "presence")) == (channel,)
     rig.now += 0.001
+    assert rig.channels.subscribers(topic_key("a", "presence")) == ()
     assert rig.channels.find(channel.id) is None
     assert sink.closed == 1
     assert not rig.channels.watched

@@ -1,8 +1,15 @@
 """Identifiers: random to look at, repeatable by seed."""
 
+import re
 import uuid
 
-from presence_async.simulator.identity import Numbering, chance_for, secret_for, uuid_for
+from presence_async.simulator.identity import (
+    Numbering,
+    chance_for,
+    channel_id_for,
+    secret_for,
+    uuid_for,
+)
 
 
 def test_uuids_are_version_four_and_repeat():
@@ -10,6 +17,14 @@ def test_uuids_are_version_four_and_repeat():
     assert uuid.UUID(uuid_for(1, "user", 2)).version == 4
     assert uuid_for(1, "user", 2) == uuid_for(1, "user", 2)
     assert len({uuid_for(s, k, n) for s in (1, 2) for k in "ab" for n in (1, 2)}) == 8
+
+
+def test_channel_ids_have_the_recorded_form():
+    """A channel id ends in 26 letters and digits, repeats for a seed, and never twice in it."""
+    ids = [channel_id_for(seed, number) for seed in (0, 1) for number in range(50)]
+    assert all(re.fullmatch("streaming-4-[0-9a-z]{26}", one) for one in ids)
+    assert len(set(ids)) == 100
+    assert channel_id_for(0, 7) == ids[7]
 
 
 def test_secrets_fit_headers_and_forms():

@@ -65,6 +65,25 @@ def test_flags_not_understood_are_400():
         assert caught.value.code == "invalid.value"
 
 
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [("", None), ("b=", None), ("b=true", True), ("b=True", True), ("b=FALSE", False)],
+)
+def test_booleans(raw: str, expected: Any):
+    """Booleans are read in any case, whatever the switch of list filters says."""
+    for default in (True, False):
+        found = query(raw, flags_any_case=False).boolean("b", default=default)
+        assert found is (default if expected is None else expected)
+
+
+@pytest.mark.parametrize("raw", ["b=1", "b=yes", "b=all", "b=+true"])
+def test_booleans_not_understood_are_400(raw: str):
+    """Anything but the two words is refused."""
+    with pytest.raises(ApiError) as caught:
+        query(raw).boolean("b", default=True)
+    assert caught.value.code == "invalid.value"
+
+
 def test_choices():
     """A value outside the allowed set is a 400."""
     assert query("s=a").choice("s", ("a", "b")) == "a"
