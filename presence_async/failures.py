@@ -159,7 +159,7 @@ def token_error(route: Route, response: Response) -> PresenceError:
     status = response.status
     if status == 429 or "rate limit exceeded" in (description or "").lower():
         return RateLimitedError(f"the login host throttles token requests{detail}", **context)
-    if status >= 500 or (status == 408 and code is None):
+    if status >= 500 or (status == 408 and code in (None, "client.timeout")):
         return ServerError(f"the login host failed{detail}", outcome_unknown=True, **context)
     if code == "invalid_client":
         return AuthenticationError(

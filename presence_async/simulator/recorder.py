@@ -22,7 +22,7 @@ class RecordedRequest:
         target: Path and query exactly as sent, undecoded.
         path_template: The route it matched, None for none.
         headers: Case-insensitive; the credentials of `Authorization` are masked.
-        body: The body, empty if it was too large to be read.
+        body: The body; empty if it was too large, came too slowly, or was cut off unread.
         token_label: Label of the bearer token, None without a known one.
         received_at: Loop time.
         status: Status of the answer; None while there is none, or when it was dropped.

@@ -452,6 +452,8 @@ def test_a_failing_login_host_may_have_used_the_code_up(status: int, body: Any):
 def test_408_of_the_login_host():
     """A timeout without an OAuth error is the server's; with one, that decides."""
     assert type(token_error(TOKEN, answer(408, HTML))) is ServerError
+    slow = token_error(TOKEN, answer(408, {"error": "client.timeout"}))
+    assert type(slow) is ServerError
     refused = token_error(TOKEN, answer(408, {"error": "invalid_client"}))
     assert type(refused) is AuthenticationError
 
