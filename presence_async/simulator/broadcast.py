@@ -102,9 +102,7 @@ class Broadcast:
 
     def _deliver(self) -> None:
         loop = asyncio.get_running_loop()
-        # Timers run a clock tick early; what is due then is due now.
-        now = max(loop.time(), self._due[0].at)
-        while self._due and self._due[0].at <= now:
+        while self._due and self._due[0].at <= loop.time():
             event = self._due.popleft()
             for channel in event.channels:
                 sink = channel.sink

@@ -79,7 +79,7 @@ class Control:
             recorder=Recorder(0, time.monotonic),
             faults=FaultPlan(0, ()),
             seed=0,
-            login=False,
+            host="control",
         )
         self._listener = Listener(gate, host, port, None, "")
 

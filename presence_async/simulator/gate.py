@@ -11,7 +11,7 @@ import asyncio
 import logging
 import socket
 import struct
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 from aiohttp import StreamReader, web
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from presence_async.simulator.faults import FaultPlan
     from presence_async.simulator.recorder import Recorder
 
+Host: TypeAlias = Literal["api", "login", "streaming", "control"]
 Upgrade: TypeAlias = "Callable[[web.BaseRequest, bool], Awaitable[web.StreamResponse | None]]"
 _log = logging.getLogger("presence_async.simulator")
 
@@ -119,7 +120,7 @@ class Gate:
         recorder: Notes them.
         faults: Spoils them.
         seed: Makes correlation ids repeatable.
-        login: Whether this is the login server, which words its errors differently.
+        host: Which of the vendor's hosts this is; login words its errors differently.
     """
 
     def __init__(
@@ -129,13 +130,13 @@ class Gate:
         recorder: Recorder,
         faults: FaultPlan,
         seed: int,
-        login: bool,
+        host: Host,
     ) -> None:
         self._service = service
         self._recorder = recorder
         self._faults = faults
-        self._correlation_ids = Numbering(seed, "login" if login else "api")
-        self._login = login
+        self._correlation_ids = Numbering(seed, host)
+        self._login = host == "login"
         self._running: set[asyncio.Task[Any]] = set()
         self._stalled: dict[Any, asyncio.Future[None]] = {}
 

@@ -49,15 +49,15 @@ class Ports:
         self._prefix, self._login_prefix = prefixes
         gate = partial(Gate, recorder=recorder, faults=faults, seed=seed)
         listener = partial(Listener, host=host, ssl_context=ssl_context)
-        login_gate = gate(service=login, login=True)
-        api_gate = gate(service=api, login=False)
+        login_gate = gate(service=login, host="login")
+        api_gate = gate(service=api, host="api")
         if login_port is None:
             api_gate = Gateway(
-                login_gate, self._login_prefix, service=api, login=False, **gate.keywords
+                login_gate, self._login_prefix, service=api, host="api", **gate.keywords
             )
         self._api = listener(api_gate, port=port, prefix=self._prefix)
         self._streaming = listener(
-            gate(service=sockets, login=False), port=streaming_port, prefix=""
+            gate(service=sockets, host="streaming"), port=streaming_port, prefix=""
         )
         self._login = self._api
         self._all = [self._api, self._streaming]

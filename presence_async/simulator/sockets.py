@@ -1,4 +1,8 @@
-"""One WebSocket of a notification channel: frames out, the client's few messages in."""
+"""One WebSocket of a notification channel: frames out, the client's few messages in.
+
+The ping is that of the .NET SDK's `NotificationHandler.cs`; its answer and the undocumented
+subscribe message are written down in koodaamo/genesys-notifications only.
+"""
 
 from __future__ import annotations
 
@@ -159,7 +163,7 @@ class Socket:
         self._wake.set()
 
     def _subscribe(self, message: dict[str, Any]) -> dict[str, Any]:
-        """Return the answer to a subscribe message, as koodaamo/genesys-notifications knows it."""
+        """Return the answer to a subscribe message."""
         answer = {"correlationId": message.get("correlationId")}
         topics = message.get("topics")
         channel = self._channels.find(self.channel.id)

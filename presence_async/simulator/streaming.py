@@ -1,4 +1,10 @@
-"""The streaming service: sockets of notification channels, on a host of its own."""
+"""The streaming service: sockets of notification channels, on a host of its own.
+
+Clients send no header to it: who knows the address may connect. That a second socket disconnects
+the first is said in the vendor's forum (thread 10312); the closing notice is known from the .NET
+SDK's `NotificationHandler.cs` and koodaamo/genesys-notifications, the heartbeat from the vendor's
+CLI (`listenchannel.go`). Periods, close codes and the body of the notice are published nowhere.
+"""
 
 from __future__ import annotations
 

@@ -44,6 +44,22 @@ def test_arrays(bench: Bench, ids: str):
     assert [one.user_id for one in found] == list(wanted)
 
 
+@pytest.mark.parametrize("flag", ["true", "True", "false", "False"])
+def test_booleans(bench: Bench, flag: str):
+    """Lower case as today's SDKs send them, or Python's own spelling."""
+    path = f"/api/v2/notifications/availabletopics?includePreview={flag}"
+    found = bench.client.call_api(
+        path,
+        "GET",
+        auth_settings=["PureCloud OAuth"],
+        response_type="AvailableTopicEntityListing",
+    )
+    assert found.entities
+    with pytest.raises(ApiException) as caught:
+        bench.client.call_api(f"{path}ish", "GET", auth_settings=["PureCloud OAuth"])
+    assert error_of(caught) == (400, "invalid.value")
+
+
 def test_ids_are_encoded_but_for_the_slash(bench: Bench):
     """The SDK leaves a slash alone, so that such an id becomes another route."""
     for odd in ("späte schicht", "a?b#c", "50%"):

@@ -696,7 +696,7 @@ async def upgrading(*faults: Fault):
     service, plan = Upgrading(), FaultPlan(0, [])
     plan.add(*faults)
     recorder = Recorder(9, asyncio.get_running_loop().time)
-    gate = Gate(service=service, recorder=recorder, faults=plan, seed=0, login=False)
+    gate = Gate(service=service, recorder=recorder, faults=plan, seed=0, host="api")
     listener = Listener(gate, "127.0.0.1", 0, None, "")
     await listener.start()
     try:

@@ -255,6 +255,14 @@ class OrganizationMachine(RuleBasedStateMachine):
         self.real.definition_store.deactivate(id_)
         self.kinds[id_].off = True
 
+    @rule(user=st.integers(0, 1), source=NAME)
+    def delete_what_is_used(self, user: int, source: int) -> None:
+        """A definition is deleted while a user is on it."""
+        state = self.state(self.users[user], self.a_source(source))
+        if state is not None:
+            self.real.definition_store.deactivate(state.kind)
+            self.kinds[state.kind].off = True
+
     @rule(index=INDEX, system=SYSTEM, labels=LABELS)
     def move_definition(self, index: int, system: str, labels: dict[str, str]) -> None:
         """The system presence of a definition never changes."""
