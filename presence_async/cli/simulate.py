@@ -79,6 +79,9 @@ def _add_addresses(group: argparse._ArgumentGroup) -> None:
             name, type=whole(PORTS), default=0, metavar="PORT", help=f"{what} (default: any)"
         )
     group.add_argument(
+        "--one-port", action="store_true", help="the login server shares the API's port"
+    )
+    group.add_argument(
         "--control-port",
         type=whole(PORTS),
         metavar="PORT",
@@ -139,6 +142,26 @@ def _add_trouble(group: argparse._ArgumentGroup) -> None:
     )
 
 
+def _simulator(options: argparse.Namespace) -> Simulator:
+    try:
+        return Simulator(
+            users=options.users,
+            seed=options.seed,
+            rate_limit=options.rate_limit or None,
+            rate_window=options.rate_window,
+            token_lifetime=options.token_lifetime,
+            client_id=options.client_id,
+            host=options.host,
+            port=options.port,
+            login_port=options.login_port,
+            streaming_port=options.streaming_port,
+            one_port=options.one_port,
+            switches=Switches(**dict(options.switches)),
+        )
+    except ValueError as error:
+        raise ConfigurationError(str(error)) from None
+
+
 async def run(options: argparse.Namespace) -> int:
     """Serve until SIGINT or SIGTERM.
 
@@ -150,19 +173,7 @@ async def run(options: argparse.Namespace) -> int:
         OSError: When a port cannot be opened or a file cannot be read.
     """
     stopped = _interruption()
-    simulator = Simulator(
-        users=options.users,
-        seed=options.seed,
-        rate_limit=options.rate_limit or None,
-        rate_window=options.rate_window,
-        token_lifetime=options.token_lifetime,
-        client_id=options.client_id,
-        host=options.host,
-        port=options.port,
-        login_port=options.login_port,
-        streaming_port=options.streaming_port,
-        switches=Switches(**dict(options.switches)),
-    )
+    simulator = _simulator(options)
     if options.faults is not None:
         simulator.faults.add(*_faults(options.faults, simulator.routes))
     usual = None

@@ -341,3 +341,24 @@ def test_the_help_names_everything(capsys: pytest.CaptureFixture[str]):
         assert f"--{name.replace('_', '-')}" in text
     for resource in ("/faults", "/requests", "/counts", "/tokens", "/users", "/channels"):
         assert resource in text
+
+
+async def test_one_port(serve: Serve):
+    """The login server can share the API's port."""
+    async with serve("--one-port") as served:
+        assert served.announcement["login_url"] == served.announcement["base_url"]
+        await served.login()
+        assert await served.get() == 200
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--one-port", "--login-port", "1"], "login_port"),
+        (["--switch", "heartbeat_seconds=0"], "heartbeat_seconds must be"),
+    ],
+)
+def test_options_that_cannot_be(words: list[str], said: str, capsys: pytest.CaptureFixture[str]):
+    """What the simulator refuses is exit code 2 and one clear line."""
+    assert cli.main(["simulate", *words]) == 2
+    assert said in capsys.readouterr().err
