@@ -317,6 +317,7 @@ def test_the_options_that_are_not_given():
         "port": 0,
         "login_port": 0,
         "streaming_port": 0,
+        "one_port": False,
         "control_port": None,
         "users": 50,
         "seed": 0,
