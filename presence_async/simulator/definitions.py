@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from presence_async.simulator.switches import Switches
 
+Family = Literal["current", "legacy"]
+
 ALL_DIVISIONS = "*"
 AVAILABLE = "Available"
 OFFLINE = "Offline"
@@ -74,7 +76,10 @@ def canonical(text: str) -> str:
 
 @attrs.frozen
 class Definition:
-    """A presence definition; `system_presence` is spelled as in the current enum."""
+    """A presence definition; `system_presence` is spelled as in the current enum.
+
+    `family` is the only one that shows it, None for both.
+    """
 
     id: str
     system_presence: str
@@ -84,6 +89,7 @@ class Definition:
     deactivated: bool = False
     name: str | None = None
     readable_from: float = 0.0
+    family: Family | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -123,14 +129,14 @@ class Definitions:
         """Return the built-in definition of a system presence, spelled as in the enum."""
         return self._records[self._built_in[system_presence]]
 
-    def get(self, definition_id: str) -> Definition:
-        """Return a definition, deactivated or not.
+    def get(self, definition_id: str, family: Family | None = None) -> Definition:
+        """Return a definition, deactivated or not, as seen from a family or from anywhere.
 
         Raises:
             ApiError: 404 for an unknown one, or one too new to be read yet.
         """
         record = self._records.get(definition_id)
-        if record is None or self._too_new(record):
+        if record is None or self._too_new(record) or not _seen(record, family):
             raise not_found("presence definition", definition_id)
         return record
 
@@ -141,16 +147,20 @@ class Definitions:
             return self.built_in(record.system_presence)
         return record
 
-    def listing(self, *, deactivated: bool | None) -> list[Definition]:
-        """Return the active ones, the deactivated ones, or (None) all."""
+    def listing(
+        self, *, deactivated: bool | None, family: Family | None = None
+    ) -> list[Definition]:
+        """Return the active ones, the deactivated ones, or (None) all, as a family shows them."""
         return [
             record
             for record in self._records.values()
-            if deactivated in (None, record.deactivated) and not self._too_new(record)
+            if deactivated in (None, record.deactivated)
+            and not self._too_new(record)
+            and _seen(record, family)
         ]
 
-    def add(self, draft: DefinitionDraft) -> Definition:
-        """Create a definition of type User.
+    def add(self, draft: DefinitionDraft, family: Family | None = None) -> Definition:
+        """Create a definition of type User, seen in one family only if the switch says so.
 
         Raises:
             ApiError: 400 without a system presence or for type System; 409 by switch.
@@ -170,6 +180,7 @@ class Definitions:
             deactivated=bool(draft.deactivated),
             name=draft.name,
             readable_from=self._monotonic() + lag if lag else 0.0,
+            family=None if self._switches.shared_definitions else family,
         )
         self._records[record.id] = record
         return record
@@ -229,6 +240,10 @@ class Definitions:
 
     def _too_new(self, record: Definition) -> bool:
         return record.readable_from > 0 and self._monotonic() < record.readable_from
+
+
+def _seen(record: Definition, family: Family | None) -> bool:
+    return family is None or record.family in (None, family)
 
 
 def _built_in_record(name: str, definition_id: str) -> Definition:

@@ -105,6 +105,9 @@ class Switches:
             somebody else's change grants it; or he leaves at once.
     Order of the system presences:
         system_presence_order: That of the built-in definitions, or by name.
+    Whether both definition families show the same records:
+        shared_definitions: They do; otherwise a definition is seen only in the family it was
+            made in, and the built-in ones in both.
     Fields of an error:
         error_body: All that have a value, or no more than the smallest recorded error had:
             `message`, `code` and `status`.
@@ -172,6 +175,7 @@ class Switches:
     unknown_user_status: Literal[400, 404] = 404
     leaving_queue: Literal["pending", "at_once"] = "pending"
     system_presence_order: Literal["usual", "by_name"] = "usual"
+    shared_definitions: bool = True
     error_body: Literal["full", "smallest"] = "full"
     definition_read_lag: float = 0.0
     users_max_page_size: int = 500

@@ -75,7 +75,9 @@ def _list(call: Call) -> Answer:
         if not may_view or not _granted(call, division_id):
             raise missing_division(DEFINITION_VIEW, division_id)
     entities = []
-    for record in call.organization.definition_store.listing(deactivated=deactivated):
+    for record in call.organization.definition_store.listing(
+        deactivated=deactivated, family="current"
+    ):
         bound = record.division_id != ALL_DIVISIONS
         # The view permission is enforced for records bound to a division only (July 2026).
         if bound and not (may_view and _granted(call, record.division_id)):
@@ -94,7 +96,7 @@ def _list(call: Call) -> Answer:
 
 def _get(call: Call) -> Answer:
     locale = call.query().choice("localeCode", LOCALES)
-    record = call.organization.definition_store.get(call.path[0])
+    record = call.organization.definition_store.get(call.path[0], "current")
     return json_answer(current_json(check_division(call, DEFINITION_VIEW, record), locale))
 
 
@@ -103,20 +105,20 @@ def _post(call: Call) -> Answer:
     division_id = draft.division_id or ALL_DIVISIONS
     if not _granted(call, division_id):
         raise missing_division(DEFINITION_ADD, division_id)
-    record = call.organization.definition_store.add(draft)
+    record = call.organization.definition_store.add(draft, "current")
     return json_answer(current_json(record, "ALL"), call.switches.definition_created_status)
 
 
 def _put(call: Call) -> Answer:
     store = call.organization.definition_store
-    check_division(call, DEFINITION_EDIT, store.get(call.path[0]))
+    check_division(call, DEFINITION_EDIT, store.get(call.path[0], "current"))
     record = store.replace(call.path[0], read_draft(call.fields()))
     return json_answer(current_json(record, "ALL"))
 
 
 def _delete(call: Call) -> Answer:
     store = call.organization.definition_store
-    check_division(call, DEFINITION_DELETE, store.get(call.path[0]))
+    check_division(call, DEFINITION_DELETE, store.get(call.path[0], "current"))
     store.deactivate(call.path[0])
     return Answer(204)
 

@@ -25,7 +25,7 @@ def _list(call: Call) -> Answer:
     )
     deleted = query.flag("deleted", knows_all=True)
     locale = query.text("localeCode")
-    records = call.organization.definition_store.listing(deactivated=deleted)
+    records = call.organization.definition_store.listing(deactivated=deleted, family="legacy")
     shown = records[(number - 1) * size : number * size]
     entities = [legacy_json(record, locale) for record in shown]
     # The recorded page had no links at all.
@@ -35,20 +35,20 @@ def _list(call: Call) -> Answer:
 
 def _get(call: Call) -> Answer:
     locale = call.query().text("localeCode")
-    record = call.organization.definition_store.get(call.path[0])
+    record = call.organization.definition_store.get(call.path[0], "legacy")
     return json_answer(legacy_json(check_division(call, DEFINITION_VIEW, record), locale))
 
 
 def _post(call: Call) -> Answer:
     fields = call.fields()
     fields.flag("primary")
-    record = call.organization.definition_store.add(read_draft(fields))
+    record = call.organization.definition_store.add(read_draft(fields), "legacy")
     return json_answer(legacy_json(record, "ALL"))
 
 
 def _put(call: Call) -> Answer:
     store = call.organization.definition_store
-    check_division(call, DEFINITION_EDIT, store.get(call.path[0]))
+    check_division(call, DEFINITION_EDIT, store.get(call.path[0], "legacy"))
     fields = call.fields()
     fields.flag("primary")
     record = store.replace(call.path[0], read_draft(fields))
@@ -57,7 +57,7 @@ def _put(call: Call) -> Answer:
 
 def _delete(call: Call) -> Answer:
     store = call.organization.definition_store
-    check_division(call, DEFINITION_DELETE, store.get(call.path[0]))
+    check_division(call, DEFINITION_DELETE, store.get(call.path[0], "legacy"))
     record = store.deactivate(call.path[0])
     style = call.switches.legacy_delete
     if style == "body":

@@ -88,10 +88,12 @@ def _me(call: Call) -> Answer:
     expansion = _expansion(call.query())
     user = call.organization.user(call.token.user_id)
     shape = _shape(call, user, expansion)
-    records = call.organization.definition_store.listing(deactivated=False)
+    listing = call.organization.definition_store.listing
     if "presencedefinitions" in expansion.names:
+        records = listing(deactivated=False, family="legacy")
         shape["presenceDefinitions"] = [legacy_json(record, None) for record in records]
     if "divisionedpresencedefinitions" in expansion.names:
+        records = listing(deactivated=False, family="current")
         visible = (ALL_DIVISIONS, call.organization.division_id)
         shape["divisionedPresenceDefinitions"] = [
             current_json(record, None) for record in records if record.division_id in visible

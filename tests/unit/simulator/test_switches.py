@@ -81,7 +81,7 @@ UNKNOWN: dict[int, tuple[str, set[str] | str]] = {
     29: ("ten tokens for one user and client", {"token_limit"}),
     30: ("ids of the built-in definitions", {"fixed_builtin_ids"}),
     31: ("read-only fields in requests", {"read_only_fields"}),
-    32: ("whether both definition families share one store", "taken as given"),
+    32: ("whether both definition families share one store", {"shared_definitions"}),
     33: ("host of sockets", "the client takes the address from the answer and builds none"),
 }
 # Switches for what is told, but not surely: other sources in the bulk read have a path of

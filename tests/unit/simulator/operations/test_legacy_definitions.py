@@ -87,3 +87,26 @@ async def test_permissions(open_lab: OpenLab):
     record = (await lab.call("POST", LIST, json=body)).json
     reply = await lab.call("GET", f"{LIST}/{record['id']}", token=lab.sim.issue_token("narrow"))
     assert reply.code == "missing.division.permission"
+
+
+async def test_families_with_records_of_their_own(open_lab: OpenLab):
+    """By switch a definition is seen only in the family it was made in, and used in both."""
+    lab = await open_lab(switches=Switches(shared_definitions=False))
+    current = "/api/v2/presence/definitions"
+    for made_in, other in ((LIST, current), (current, LIST)):
+        one = (await lab.call("POST", made_in, json=LUNCH)).json["id"]
+        for family, there in ((made_in, True), (other, False)):
+            listed = (await lab.call("GET", family)).json["entities"]
+            assert (one in [entity["id"] for entity in listed]) is there
+            assert set(BUILT_IN_IDS.values()) <= {entity["id"] for entity in listed}
+            status = 200 if there else 404
+            assert (await lab.call("GET", f"{family}/{one}")).status == status
+            assert (await lab.call("PUT", f"{family}/{one}", json=LUNCH)).status == status
+        assert (await lab.call("DELETE", f"{other}/{one}")).status == 404
+        body = {"presenceDefinition": {"id": one}}
+        target = f"/api/v2/users/{lab.user}/presences/purecloud"
+        assert (await lab.call("PATCH", target, json=body)).status == 200
+    own = lab.sim.issue_token(user_id=lab.user)
+    expand = "expand=presencedefinitions,divisionedpresencedefinitions"
+    me = (await lab.call("GET", f"/api/v2/users/me?{expand}", token=own)).json
+    assert len(me["presenceDefinitions"]) == len(me["divisionedPresenceDefinitions"]) == 11
