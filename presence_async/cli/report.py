@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 import time
 from collections import Counter
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 # Longest target and longest value of a fault that are shown in full.
 _TARGET = 200
 _VALUE = 40
+_CHANNEL = re.compile(r"streaming-[0-9a-z-]+")
 # What says which request a fault strikes, not what it does.
 _AIM = frozenset(("route", "times", "skip", "probability"))
 
@@ -58,7 +60,10 @@ class Report:
             fault = _effect(request.fault)
             self._struck[f"{fault} on {_route(request.method, request.path_template)}"] += 1
         if self._log:
-            sys.stderr.write(_line(request, fault))
+            try:
+                sys.stderr.write(_line(request, fault))
+            except OSError:  # whoever read it is gone; the service goes on
+                self._log = False
 
 
 def _line(request: RecordedRequest, fault: str | None) -> str:
@@ -73,6 +78,8 @@ def _line(request: RecordedRequest, fault: str | None) -> str:
 
 
 def _target(target: str) -> str:
+    # The id of a channel is the credential of its socket.
+    target = _CHANNEL.sub("streaming-***", target)
     shown = target if len(target) <= _TARGET else f"{target[:_TARGET]}..."
     # The wire may bring anything that a terminal should not see.
     return shown if shown.isascii() and shown.isprintable() else ascii(shown)

@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 _DESCRIPTION = """\
 Serves a simulated Genesys Cloud organization until it is interrupted.
 
-The first line on standard output is JSON with base_url, login_url, client_id, client_secret,
-the first 100 user_ids and, if there is a control endpoint, control_url. A summary of the
-requests goes to standard error at the end.
+The first line on standard output is JSON with base_url, login_url, streaming_url, client_id,
+client_secret, the first 100 user_ids and, if there is a control endpoint, control_url. A summary
+of the requests goes to standard error at the end.
 """
 _EPILOG = """\
 The control endpoint scripts and shows the running simulator, in JSON. It has no credentials.

@@ -64,7 +64,7 @@ class Api:
     def match(self, method: str, path: str) -> Match[Route] | None:
         """Return the operation of a method and raw path, or None."""
         if self._prefix:
-            if not path.startswith(self._prefix):
+            if not path.startswith(f"{self._prefix}/"):
                 return None
             path = path[len(self._prefix) :]
         return self._table.match(method, path)
@@ -119,7 +119,7 @@ class Api:
     def _unrouted(self, exchange: Exchange) -> ApiError:
         path = exchange.path
         methods: list[str] = []
-        if path.startswith(self._prefix):
+        if path.startswith(f"{self._prefix}/"):
             methods = self._table.methods(path[len(self._prefix) :])
         if methods:
             return method_not_allowed(methods)

@@ -39,21 +39,23 @@ def check_whole(name: str, value: Any, low: float, high: float = math.inf) -> No
         raise ValueError(f"{name} must be a whole number, not {value!r}")  # noqa: TRY004  as above
 
 
-def number(low: float, high: float = math.inf) -> Validator:
-    """Return the validator of a field that is a number, or a callable returning one, or None."""
+def number(
+    low: float, high: float = math.inf, *, optional: bool = False, called: bool = False
+) -> Validator:
+    """Return the validator of a number; also of None, or of a callable that returns one."""
 
     def check(_: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
-        if value is not None and not callable(value):
+        if not (optional and value is None) and not (called and callable(value)):
             check_number(attribute.name, value, low, high)
 
     return check
 
 
-def whole(low: float, high: float = math.inf) -> Validator:
-    """Return the validator of a field that is a whole number or None."""
+def whole(low: float, high: float = math.inf, *, optional: bool = False) -> Validator:
+    """Return the validator of a whole number, also of None if it is optional."""
 
     def check(_: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
-        if value is not None:
+        if not (optional and value is None):
             check_whole(attribute.name, value, low, high)
 
     return check
@@ -63,7 +65,7 @@ def one_of(*choices: Any) -> Validator:
     """Return the validator of a field that has one of some values."""
 
     def check(_: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
-        _check_choice(attribute.name, value, choices)
+        check_choice(attribute.name, value, choices)
 
     return check
 
@@ -86,10 +88,15 @@ def check_by_type(instance: Any) -> None:
         elif kinds[0] is float:
             check_number(name, value, 0)
         else:
-            _check_choice(name, value, get_args(hint) or (True, False))
+            check_choice(name, value, get_args(hint) or (True, False))
 
 
-def _check_choice(name: str, value: Any, choices: tuple[Any, ...]) -> None:
+def check_choice(name: str, value: Any, choices: tuple[Any, ...]) -> None:
+    """Refuse what is none of some values.
+
+    Raises:
+        ValueError: With the name.
+    """
     # 1 equals True, but is no truth value.
     if not any(value == choice and type(value) is type(choice) for choice in choices):
         listed = " or ".join(map(repr, choices))

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
 import orjson
 
-from presence_async.simulator.checks import check_number
+from presence_async.simulator.checks import check_choice, check_number, check_whole
 from presence_async.simulator.errors import DEFAULT_CODES, ApiError
 from presence_async.simulator.exchange import Answer
 from presence_async.simulator.identity import chance_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection
 
     from presence_async.simulator.recorder import RecordedRequest
 
@@ -42,6 +43,24 @@ _EXCLUSIVE = {
 }
 # A connection that is reset shows no answer, and `drop` itself says when.
 _NOT_WITH_RESET = (*_ANSWERS, "gzip_bomb", "after_effect")
+_WHOLE = {
+    "times": (1, math.inf),
+    "skip": (0, math.inf),
+    "status": (200, 599),
+    "gzip_bomb": (0, math.inf),
+    "wrong_length": (-math.inf, math.inf),
+}
+_OPTIONAL_TEXT = (str, type(None))
+_KINDS: dict[str, tuple[type, ...]] = {
+    "code": _OPTIONAL_TEXT,
+    "message": _OPTIONAL_TEXT,
+    "content_type": (str,),
+    "headers": (Mapping,),
+    "limit": (Mapping, type(None)),
+    "body": (bytes, type(None)),
+    "raw_answer": (bytes, type(None)),
+    "retry_after": (int, float, *_OPTIONAL_TEXT),
+}
 # Every field needs one of those behind it.
 _NEEDS = {
     "retry_after": _ANSWERS,
@@ -121,22 +140,34 @@ class Fault:
 
     def __attrs_post_init__(self) -> None:
         """Refuse what cannot be meant."""
+        self._check_kinds()
         self._check_ranges()
         self._check_together()
 
     def _check_ranges(self) -> None:
-        _check("times", self.times, 1)
-        _check("skip", self.skip, 0)
-        _check("probability", self.probability, 0, 1)
+        for name, (low, high) in _WHOLE.items():
+            value = getattr(self, name)
+            if value is not None or name in ("skip", "wrong_length"):
+                check_whole(name, value, low, high)
+        check_number("probability", self.probability, 0, 1)
+        check_number("slow_body", self.slow_body, 0)
         if not callable(self.delay):
-            _check("delay", self.delay, 0)
-        _check("status", self.status, 200, 599)
-        if not isinstance(self.retry_after, str):
-            _check("retry_after", self.retry_after, 0)
-        _check("gzip_bomb", self.gzip_bomb, 0)
-        _check("slow_body", self.slow_body, 0)
-        if self.drop not in (None, "before", "after", "mid_body"):
-            raise ValueError(f"drop must be before, after or mid_body, not {self.drop!r}")
+            check_number("delay", self.delay, 0)
+        if isinstance(self.retry_after, int | float):
+            check_number("retry_after", self.retry_after, 0)
+        check_choice("drop", self.drop, (None, "before", "after", "mid_body"))
+        for name in ("stall", "after_effect", "half_open"):
+            check_choice(name, getattr(self, name), (True, False))
+
+    def _check_kinds(self) -> None:
+        for name, kinds in _KINDS.items():
+            if not isinstance(getattr(self, name), kinds):
+                raise TypeError(f"{name} cannot be {getattr(self, name)!r}")
+        if not (self.route is None or isinstance(self.route, str) or callable(self.route)):
+            raise TypeError(f"route cannot be {self.route!r}")
+        for name, value in {**self.headers, "content_type": self.content_type}.items():
+            if not f"{name}{value}".isprintable():
+                raise ValueError(f"headers must be printable, not {name!r}: {value!r}")
 
     def _check_together(self) -> None:
         given = {name for name, default in _DEFAULTS.items() if getattr(self, name) != default}
@@ -211,11 +242,6 @@ class Fault:
         return _PER_DAY if wait > _MINUTE else _PER_MINUTE
 
 
-def _check(name: str, value: float | None, low: float, high: float = math.inf) -> None:
-    if value is not None:
-        check_number(name, value, low, high)
-
-
 _DEFAULTS: dict[str, Any] = {
     field.name: {} if field.name == "headers" else field.default for field in attrs.fields(Fault)
 }
@@ -256,6 +282,7 @@ class FaultPlan:
         for fault in faults:
             if isinstance(fault.route, str) and fault.route not in self._routes:
                 raise ValueError(f"no such route: {fault.route!r}")
+        for fault in faults:
             self._armed.append(_Armed(fault, fault.skip, fault.times))
 
     def clear(self) -> None:

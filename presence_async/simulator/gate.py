@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import socket
 import struct
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
@@ -39,6 +40,10 @@ _COMMON_HEADERS = {
     "Expires": "0",
     "Strict-Transport-Security": "max-age=31536000; includeSubDomains",
 }
+# Headers whose values nobody gets to see.
+_SECRETS = ("Authorization", "Proxy-Authorization", "Cookie")
+_TOKEN_IN_QUERY = re.compile(r"(?<=[?&]access_token=)[^&]*")
+_GO_ON = b"HTTP/1.1 100 Continue\r\n\r\n"
 _CORRELATION = "ININ-Correlation-Id"
 # SO_LINGER on with zero seconds: closing sends a reset instead of a goodbye.
 _RESET = struct.pack("ii", 1, 0)
@@ -164,7 +169,8 @@ class Gate:
         await asyncio.gather(*running, return_exceptions=True)
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        path, _, query = request.raw_path.partition("?")
+        path, _, query = _origin_form(request.raw_path).partition("?")
+        headers = request.headers
         match = self._service.match(request.method, path)
         body, too_large, too_slow = b"", False, False
         fault, judged = None, False
@@ -173,14 +179,14 @@ class Gate:
                 fault = self._faults.take(self._record(request, match, body))
                 judged = True
             if fault is None or fault.drop != "before":
+                if headers.get("Expect", "").lower() == "100-continue":
+                    await request.writer.write(_GO_ON)
                 try:
                     body, too_large = await _read(request.content)
                 except TimeoutError:
                     too_slow = True
         correlation_id = self._correlation_ids.next()
-        exchange = Exchange(
-            request.method, path, query, request.headers, body, too_large, correlation_id
-        )
+        exchange = Exchange(request.method, path, query, headers, body, too_large, correlation_id)
         record = self._record(request, match, body)
         number = self._recorder.arrive(record)
         try:
@@ -202,7 +208,7 @@ class Gate:
         headers = request.headers
         return RecordedRequest(
             method=request.method,
-            target=request.raw_path,
+            target=_TOKEN_IN_QUERY.sub("***", request.raw_path),
             path_template=None if match is None else match.route.template,
             headers=_masked(request),
             body=body,
@@ -266,7 +272,8 @@ class Gate:
         self, request: web.BaseRequest, answer: Answer, correlation_id: str, fault: Fault
     ) -> web.StreamResponse:
         """Send an answer slowly, with a wrong length, in half, or as the last sign of life."""
-        plan = delivery(answer.body, fault)
+        bodiless = request.method == "HEAD" or answer.status in (204, 304)
+        plan = delivery(b"" if bodiless else answer.body, fault)
         headers = to_response(answer, correlation_id).headers
         headers["Content-Length"] = str(plan.declared)
         response = web.StreamResponse(status=answer.status, headers=headers)
@@ -310,6 +317,13 @@ class Gate:
         return bool(done)
 
 
+def _origin_form(target: str) -> str:
+    """Return a target without the `http://host` that proxies put before it (RFC 9112, 3.2.2)."""
+    if target.startswith("/") or "://" not in target:
+        return target
+    return f"/{target.partition('://')[2].partition('/')[2]}"
+
+
 def to_response(answer: Answer, correlation_id: str) -> web.Response:
     """Return the response with the headers every answer of the vendor has."""
     headers = {**_COMMON_HEADERS, _CORRELATION: correlation_id, **answer.headers}
@@ -319,13 +333,17 @@ def to_response(answer: Answer, correlation_id: str) -> web.Response:
 
 
 def _masked(request: web.BaseRequest) -> Mapping[str, str]:
-    """Return the headers without credentials; the scheme of `Authorization` stays."""
-    authorization = request.headers.get("Authorization")
-    if authorization is None:
-        return request.headers
-    headers = request.headers.copy()
-    headers["Authorization"] = f"{authorization.partition(' ')[0]} ***"
-    return headers
+    """Return headers without credentials; of `Authorization` a known scheme stays."""
+    headers = request.headers
+    secret = [name for name in _SECRETS if name in headers]
+    if not secret:
+        return headers
+    masked = headers.copy()
+    for name in secret:
+        scheme, space, _ = headers[name].partition(" ")
+        known = space and scheme.lower() in ("bearer", "basic")
+        masked[name] = f"{scheme} ***" if known else "***"
+    return masked
 
 
 async def _read(content: StreamReader) -> tuple[bytes, bool]:

@@ -61,7 +61,8 @@ class Grants:
         redirect_uri = query.get("redirect_uri", "")
         client = self._authority.client(query.get("client_id", ""))
         registered = None if client is None else client.redirect_uri
-        if not redirect_uri or registered not in (None, redirect_uri):
+        known = registered in (None, redirect_uri)
+        if not redirect_uri or not redirect_uri.isprintable() or not known:
             raise self._grant_error("invalid_request", "redirect_uri is missing or unknown")
         answer = self._authorized(client, query, redirect_uri)
         if "state" in query:

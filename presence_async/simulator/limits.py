@@ -75,9 +75,17 @@ class Window:
         first = start if self._kind == "fixed" else admitted[len(admitted) - limit]
         return first + self._seconds - now
 
+    def idle(self, now: float) -> bool:
+        """Return whether the last request is out of any window by now."""
+        return bool(self._admitted) and self._admitted[-1] <= now - self._seconds
+
     def admit(self, now: float) -> None:
         """Count one request."""
         self._admitted.append(now)
+
+
+# With every so many windows the idle ones are dropped.
+WINDOWS_SWEPT = 1000
 
 
 class RateLimiter:
@@ -106,12 +114,19 @@ class RateLimiter:
             if window is None:
                 window = Window(self._kind, hold.seconds)
                 self._windows[(hold.name, hold.key)] = window
+                if len(self._windows) % WINDOWS_SWEPT == 0:
+                    self._forget_idle(now)
             wait = window.wait(now, hold.limit)
             if wait > 0:
                 raise too_many_requests(hold, math.ceil(wait))
             windows.append(window)
         for window in windows:
             window.admit(now)
+
+    def _forget_idle(self, now: float) -> None:
+        """Drop windows that hold nothing any more, such as those of tokens long gone."""
+        busy = {key: one for key, one in self._windows.items() if not one.idle(now)}
+        self._windows = busy
 
 
 def too_many_requests(hold: Hold, seconds: int) -> ApiError:

@@ -77,18 +77,17 @@ class Listener:
 
     async def aclose(self) -> None:
         """Close the port and every connection, whatever they are doing."""
-        runner, self._runner = self._runner, None
+        runner = self._runner
         if runner is None:
             return
-        for site in runner.sites:
+        for site in list(runner.sites):
             await site.stop()
-        server = runner.server
-        assert server is not None  # noqa: S101  set by setup()
-        for connection in server.connections:
+        for connection in runner.server.connections if runner.server is not None else ():
             if connection.transport is not None:
                 connection.transport.abort()
         await self._gate.cancel()
         await runner.cleanup()
+        self._runner = None  # not before: who was cancelled here can close again
         for _ in range(_SETTLING_TURNS):
             await asyncio.sleep(0)
 

@@ -65,7 +65,7 @@ class Login:
 
     def match(self, method: str, path: str) -> Match[Page] | None:
         """Return the page of a method and raw path, or None."""
-        if not path.startswith(self._prefix):
+        if not path.startswith(f"{self._prefix}/"):
             return None
         return self._table.match(method, path[len(self._prefix) :])
 
@@ -86,7 +86,7 @@ class Login:
             return json_answer(error.body(), error.status)
 
     def _unrouted(self, exchange: Exchange) -> ApiError:
-        if exchange.path.startswith(self._prefix):
+        if exchange.path.startswith(f"{self._prefix}/"):
             methods = self._table.methods(exchange.path[len(self._prefix) :])
             if methods:
                 return method_not_allowed(methods)

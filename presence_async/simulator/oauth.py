@@ -95,6 +95,10 @@ class TokenError(Exception):
         }
 
 
+# So many of the last tokens are remembered dead or alive.
+TOKENS_KEPT = 1000
+
+
 class Authority:
     """Who may do what, and until when.
 
@@ -155,6 +159,8 @@ class Authority:
             expires_at=self._clock() + (self.lifetime if lifetime is None else lifetime),
         )
         self._tokens[token.value] = token
+        if len(self._tokens) % TOKENS_KEPT == 0:
+            self._forget_dead()
         self._enforce_token_limit(token)
         return token
 
@@ -208,6 +214,12 @@ class Authority:
         if token is None or not token.alive(self._clock()):
             raise ApiError(401, "bad.credentials", "Invalid login credentials.")
         return token
+
+    def _forget_dead(self) -> None:
+        """Drop the dead tokens, but for the last ones: their labels are still wanted."""
+        now, tokens = self._clock(), list(self._tokens.values())
+        old = [token for token in tokens[:-TOKENS_KEPT] if token.alive(now)]
+        self._tokens = {token.value: token for token in old + tokens[-TOKENS_KEPT:]}
 
     def _enforce_token_limit(self, token: AccessToken) -> None:
         limit = self.switches.token_limit

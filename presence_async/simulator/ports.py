@@ -97,5 +97,6 @@ class Ports:
 
     async def aclose(self) -> None:
         """Close all ports and every connection, whatever they are doing."""
-        for listener in self._all:
-            await listener.aclose()
+        async with contextlib.AsyncExitStack() as closing:  # each, whatever becomes of one
+            for listener in self._all:
+                closing.push_async_callback(listener.aclose)

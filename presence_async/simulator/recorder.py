@@ -64,6 +64,10 @@ class RouteCount:
         return self.requests - sum(self.statuses.values())
 
 
+# Bodies in the ring, at most half as much again: requests can be large, and memory is not.
+BODY_BYTES = 64_000_000
+
+
 class Recorder:
     """Keeps the last requests and counts all of them.
 
@@ -83,16 +87,27 @@ class Recorder:
         self._arrivals: Counter[tuple[str | None, str]] = Counter()
         self._statuses: Counter[tuple[str | None, str, int]] = Counter()
         self._arrived = 0
+        self._unweighed = 0  # bytes of bodies that came since the ring was last weighed
         # The requests that have not ended. The ring may drop one before its end.
         self._open: dict[int, RecordedRequest] = {}
 
     def arrive(self, request: RecordedRequest) -> int:
         """Keep a request that just arrived and return its number for `finish` and `end`."""
         self.requests.append(request)
+        self._unweighed += len(request.body)
+        if self._unweighed > BODY_BYTES:
+            self._shed()
         self._arrivals[(request.path_template, request.method)] += 1
         self._arrived += 1
         self._open[self._arrived] = request
         return self._arrived
+
+    def _shed(self) -> None:
+        """Let the oldest requests go until the bodies of the ring are not too large in all."""
+        size = sum(len(request.body) for request in self.requests)
+        while size > BODY_BYTES:
+            size -= len(self.requests.popleft().body)
+        self._unweighed = size // 2
 
     def finish(self, number: int, status: int | None, fault: Fault | None) -> None:
         """Note the answer of a request, which ends it, or the fault that just struck it.

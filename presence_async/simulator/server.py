@@ -104,8 +104,8 @@ class Simulator:
 
     users: int = attrs.field(default=50, validator=whole(0))
     seed: int = attrs.field(default=0, validator=whole(-math.inf))
-    rate_limit: int | None = attrs.field(default=300, validator=whole(1))
-    day_limit: int | None = attrs.field(default=None, validator=whole(1))
+    rate_limit: int | None = attrs.field(default=300, validator=whole(1, optional=True))
+    day_limit: int | None = attrs.field(default=None, validator=whole(1, optional=True))
     rate_window: WindowKind = attrs.field(default="rolling", validator=one_of("rolling", "fixed"))
     token_lifetime: float = attrs.field(default=86400, validator=number(0))
     client_id: str = attrs.field(default=None, converter=_text)
@@ -120,14 +120,17 @@ class Simulator:
     path_prefix: str = ""
     login_path_prefix: str = ""
     one_port: bool = attrs.field(default=False, validator=one_of(True, False))
-    event_delay: float | Callable[[], float] = attrs.field(default=0.05, validator=number(0))
+    event_delay: float | Callable[[], float] = attrs.field(
+        default=0.05, validator=number(0, called=True)
+    )
     event_loss: float = attrs.field(default=0.0, validator=number(0, 1))
-    socket_lifetime: float | None = attrs.field(default=None, validator=number(0))
+    socket_lifetime: float | None = attrs.field(default=None, validator=number(0, optional=True))
     switches: Switches = attrs.field(default=None, converter=_switches)
     history: int = attrs.field(default=10_000, validator=whole(0))
 
     def __attrs_post_init__(self) -> None:
         """Build everything; nothing is open yet."""
+        self._check_texts()
         if self.one_port and self.login_port:
             raise ValueError("with one_port there is no login_port")
         self.client_id = self.client_id or uuid_for(self.seed, "client", 0)
@@ -144,6 +147,16 @@ class Simulator:
         self.add_client(self.client_id, self.client_secret, permissions=self.permissions)
         self._build_notifications()
         self._build_ports()
+
+    def _check_texts(self) -> None:
+        if not isinstance(self.host, str) or not self.host:
+            raise ValueError(f"host must be an address, not {self.host!r}")
+        if ":" in self.client_id:  # it would end there in a Basic header
+            raise ValueError("client_id must not contain a colon")
+        for name in ("path_prefix", "login_path_prefix"):
+            prefix = getattr(self, name)
+            if prefix and not prefix.startswith("/"):
+                raise ValueError(f"{name} must start with a slash, not be {prefix!r}")
 
     def _build_notifications(self) -> None:
         self.channels = Channels(
@@ -205,9 +218,9 @@ class Simulator:
 
     async def aclose(self) -> None:
         """Close the ports at once, requests in flight included; again is harmless."""
-        await self._ports.aclose()
         self.broadcast.stop()
         self.sockets.stop()
+        await self._ports.aclose()
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -303,6 +316,8 @@ class Simulator:
             redirect_uri: The only address codes are sent to; None for any.
             divisions: Where the permissions are granted; None for everywhere.
         """
+        if isinstance(permissions, str):
+            raise TypeError("permissions must be an iterable of names, not one str")
         self._authority.add_client(
             OAuthClient(
                 id=client_id,

@@ -185,3 +185,11 @@ class Switches:
         check_by_type(self)
         check_number("heartbeat_seconds", self.heartbeat_seconds, 0.001)
         check_whole("socket_close_code", self.socket_close_code, 1000, 4999)
+        if self.socket_close_code in (1004, 1005, 1006, 1015):
+            raise ValueError("socket_close_code must be one that may be sent (RFC 6455, 7.4)")
+        for name in ("token_grant_error_status", "token_client_error_status"):
+            check_whole(name, getattr(self, name), 400, 499)
+        for name in ("legacy_default_page_size", "legacy_max_page_size", "users_max_page_size"):
+            check_whole(name, getattr(self, name), 1)
+        if self.token_limit is not None:
+            check_whole("token_limit", self.token_limit, 1)

@@ -21,9 +21,20 @@ if TYPE_CHECKING:
     from presence_async.simulator.channels import Channel, Rejection
 
 
+def _connect_uri(call: Call, channel: Channel) -> str:
+    """Return the address of a socket, on the host the client knows if we listen on all."""
+    uri = call.channels.connect_uri(channel)
+    host, colon, port = call.exchange.headers.get("Host", "").rpartition(":")
+    known = host if colon and port.isdigit() else host + colon + port
+    for everywhere in ("//0.0.0.0:", "//[::]:"):
+        if everywhere in uri and known:
+            return uri.replace(everywhere, f"//{known}:")
+    return uri
+
+
 def _shape(call: Call, channel: Channel) -> dict[str, Any]:
     return {
-        "connectUri": call.channels.connect_uri(channel),
+        "connectUri": _connect_uri(call, channel),
         "id": channel.id,
         "expires": wire_date(channel.expires),
     }

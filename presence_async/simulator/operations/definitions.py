@@ -65,6 +65,13 @@ def read_draft(fields: Fields) -> DefinitionDraft:
     )
 
 
+def check_draft(call: Call, permission: str, draft: DefinitionDraft) -> None:
+    """Refuse to put a definition into a division where the permission is not granted."""
+    division_id = draft.division_id or ALL_DIVISIONS
+    if not _granted(call, division_id):
+        raise missing_division(permission, division_id)
+
+
 def _list(call: Call) -> Answer:
     query = call.query()
     deactivated = query.flag("deactivated", knows_all=call.switches.deactivated_all)
@@ -102,9 +109,7 @@ def _get(call: Call) -> Answer:
 
 def _post(call: Call) -> Answer:
     draft = read_draft(call.fields())
-    division_id = draft.division_id or ALL_DIVISIONS
-    if not _granted(call, division_id):
-        raise missing_division(DEFINITION_ADD, division_id)
+    check_draft(call, DEFINITION_ADD, draft)
     record = call.organization.definition_store.add(draft, "current")
     return json_answer(current_json(record, "ALL"), call.switches.definition_created_status)
 
@@ -112,7 +117,9 @@ def _post(call: Call) -> Answer:
 def _put(call: Call) -> Answer:
     store = call.organization.definition_store
     check_division(call, DEFINITION_EDIT, store.get(call.path[0], "current"))
-    record = store.replace(call.path[0], read_draft(call.fields()))
+    draft = read_draft(call.fields())
+    check_draft(call, DEFINITION_EDIT, draft)
+    record = store.replace(call.path[0], draft)
     return json_answer(current_json(record, "ALL"))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from presence_async.simulator.definitions import legacy_json
 from presence_async.simulator.exchange import Answer, Call, json_answer
-from presence_async.simulator.operations.definitions import check_division, read_draft
+from presence_async.simulator.operations.definitions import check_division, check_draft, read_draft
 from presence_async.simulator.paging import page_json
 from presence_async.simulator.permissions import (
     DEFINITION_ADD,
@@ -42,7 +42,9 @@ def _get(call: Call) -> Answer:
 def _post(call: Call) -> Answer:
     fields = call.fields()
     fields.flag("primary")
-    record = call.organization.definition_store.add(read_draft(fields), "legacy")
+    draft = read_draft(fields)
+    check_draft(call, DEFINITION_ADD, draft)
+    record = call.organization.definition_store.add(draft, "legacy")
     return json_answer(legacy_json(record, "ALL"))
 
 
@@ -51,7 +53,9 @@ def _put(call: Call) -> Answer:
     check_division(call, DEFINITION_EDIT, store.get(call.path[0], "legacy"))
     fields = call.fields()
     fields.flag("primary")
-    record = store.replace(call.path[0], read_draft(fields))
+    draft = read_draft(fields)
+    check_draft(call, DEFINITION_EDIT, draft)
+    record = store.replace(call.path[0], draft)
     return json_answer(legacy_json(record, "ALL"))
 
 

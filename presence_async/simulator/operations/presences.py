@@ -11,7 +11,7 @@ from presence_async.simulator.errors import DEFAULT_CODES, ApiError, bad_request
 from presence_async.simulator.exchange import Answer, Call, json_answer
 from presence_async.simulator.permissions import ON_QUEUE as ON_QUEUE_PERMISSION
 from presence_async.simulator.permissions import PRESENCE_EDIT, needs_all, needs_any
-from presence_async.simulator.presences import PURECLOUD
+from presence_async.simulator.presences import PURECLOUD, source_key
 from presence_async.simulator.routes import Route
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def _definition_id(call: Call, fields: Fields) -> str | None:
 
 def check_ad_hoc(call: Call, source: str) -> None:
     """Refuse a registered source: since December 2022 the path is for ad hoc names only."""
-    if source in call.organization.sources:
+    if source_key(source) in call.organization.sources:  # their ids are in lower case
         status = call.switches.registered_source_status
         message = f"Registered sources are not supported here [{source}]"
         raise ApiError(status, DEFAULT_CODES[status], message)

@@ -130,3 +130,26 @@ def test_nothing_happened():
     report = Report(Simulator(users=0), log=False, usual=None)
     assert report.summary().startswith("served 0 requests in ")
     assert report.summary().count("\n") == 1
+
+
+def test_a_reader_that_left(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
+    """When nobody reads the log any more, the requests go on without it."""
+    sim = Simulator(users=0)
+    report = Report(sim, log=True, usual=None)
+
+    def broken(_: str) -> int:
+        raise BrokenPipeError
+
+    monkeypatch.setattr("sys.stderr.write", broken)
+    feed(sim, 200, None)
+    monkeypatch.undo()
+    feed(sim, 200, None)
+    assert capsys.readouterr().err == ""
+    assert "2 x 200" in report.summary()
+
+
+def test_channels_are_masked(capsys: pytest.CaptureFixture[str]):
+    """The id of a channel is the credential of its socket, and stays out of the log."""
+    report = Report(Simulator(users=0), log=True, usual=None)
+    target = "/channels/streaming-4-canary0123/subscriptions"
+    assert " /channels/streaming-***/subscriptions 200" in said(capsys, report, target=target)

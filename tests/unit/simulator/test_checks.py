@@ -14,7 +14,9 @@ class Options:
     """One field of each kind."""
 
     share: Any = attrs.field(default=0.5, validator=number(0, 1))
+    delay: Any = attrs.field(default=0.5, validator=number(0, optional=True, called=True))
     count: Any = attrs.field(default=3, validator=whole(1))
+    limit: Any = attrs.field(default=3, validator=whole(1, optional=True))
     kind: Any = attrs.field(default="a", validator=one_of("a", "b"))
 
 
@@ -35,17 +37,18 @@ class Typed:
 
 @pytest.mark.parametrize(
     "right",
-    [{"share": 0}, {"share": 1.0}, {"share": None}, {"share": math.pi.hex}, {"count": None},
+    [{"share": 0}, {"share": 1.0}, {"delay": None}, {"delay": math.pi.hex}, {"limit": None},
      {"count": 10**9}, {"kind": "b"}],
 )  # fmt: skip
 def test_right_values(right: dict[str, Any]):
-    """Values in range pass; None and callables are somebody else's business."""
+    """Values in range pass, None and callables where they are expected."""
     assert getattr(Options(**right), next(iter(right))) == next(iter(right.values()))
 
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"share": -0.1}, {"share": 1.1}, {"share": math.nan}, {"share": "1"}, {"share": True},
+    [{"share": None}, {"share": math.pi.hex}, {"count": None}, {"delay": -1}, {"limit": 0},
+     {"share": -0.1}, {"share": 1.1}, {"share": math.nan}, {"share": "1"}, {"share": True},
      {"count": 0}, {"count": 1.0}, {"count": math.inf}, {"count": "3"}, {"kind": "c"},
      {"kind": None}],
 )  # fmt: skip

@@ -125,7 +125,7 @@ def test_bytes():
         ({"code": "c"}, "code needs the status of an error"),
         ({"status": 500, "code": 5}, "code must be a string"),
         ({"stall": 1}, "stall must be true or false"),
-        ({"drop": "sideways"}, "drop must be before, after or mid_body"),
+        ({"drop": "sideways"}, "drop must be None or 'before'"),
         ({"drop": []}, "drop must be a string"),
         ({"route": "GET /b"}, "route is unknown; there are: GET /a, PUT /a"),
         ([{"route": "GET /b"}], "[0].route is unknown"),

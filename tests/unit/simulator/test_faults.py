@@ -242,3 +242,30 @@ def test_what_goes_together():
     Fault(gzip_bomb=9, after_effect=True, slow_body=1, wrong_length=2, half_open=True)
     Fault(status=302, headers={"Location": "/"}, body=b"", retry_after=3, content_type="a/b")
     Fault(status=400, code="a", message="b", limit={}, half_open=True)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"times": 1.5}, {"status": 200.5}, {"gzip_bomb": 1.5}, {"wrong_length": 1.5},
+        {"skip": None}, {"stall": "no"}, {"half_open": 1}, {"after_effect": None},
+        {"body": "text"}, {"raw_answer": "text"}, {"status": 400, "code": b"x"},
+        {"status": 400, "limit": 5}, {"status": 200, "headers": [("a", "b")]},
+        {"status": 200, "headers": {"A": "b\r\nc"}}, {"status": 200, "content_type": "a\nb"},
+        {"route": ("a",)}, {"status": 429, "retry_after": [1]},
+    ],
+)  # fmt: skip
+def test_wrong_kinds(wrong: dict[str, Any]):
+    """A field of the wrong kind is refused with its name when the fault is made."""
+    name = list(wrong)[-1]
+    said = "headers" if name == "content_type" else name
+    with pytest.raises((TypeError, ValueError), match=f"^{said} "):
+        Fault(**wrong)
+
+
+def test_faults_are_armed_together():
+    """A misspelt route arms none of the faults it came with."""
+    faults = plan()
+    with pytest.raises(ValueError, match="no such route"):
+        faults.add(Fault(status=503), Fault(route="GET /b", status=503))
+    assert faults.pending == ()

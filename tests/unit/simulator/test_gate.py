@@ -766,3 +766,54 @@ async def test_refused_upgrades(fault: Fault):
         assert service.half_open == []
         async with http.ws_connect(listener.url):
             assert service.half_open == [False]
+
+
+@pytest.mark.parametrize(
+    ("sent", "kept"),
+    [
+        ("Authorization: canary", "***"),
+        ("Authorization: Bearer canary", "Bearer ***"),
+        ("Authorization: Bearer\tcanary", "***"),
+        ("Authorization: basic canary", "basic ***"),
+        ("Authorization: canary secret", "***"),
+        ("Proxy-Authorization: Basic canary", "Basic ***"),
+        ("Cookie: canary", "***"),
+    ],
+)
+async def test_no_secret_is_recorded(open_lab: OpenLab, sent: str, kept: str):
+    """Credentials are masked in whatever form they come; of a known scheme its name stays."""
+    lab = await open_lab()
+    asked = f"GET {SYSTEM}?a=b&access_token=canary&c=d HTTP/1.1\r\nHost: x\r\n{sent}\r\n\r\n"
+    async with wired(lab.sim.base_url, asked.encode()) as wire:
+        await wire.head()
+    record = lab.sim.requests[-1]
+    assert record.headers[sent.partition(":")[0]] == kept
+    assert record.target == f"{SYSTEM}?a=b&access_token=***&c=d"
+
+
+async def test_expect_continue(open_lab: OpenLab):
+    """A client that asks before it sends its body is told to go on."""
+    lab = await open_lab()
+    asked = change(lab).replace(b"Host: x", b"Host: x\r\nExpect: 100-continue")
+    head, _, body = asked.partition(b"\r\n\r\n")
+    async with wired(lab.sim.base_url, head + b"\r\n\r\n") as wire:
+        assert await wire.head() == (100, b"HTTP/1.1 100 Continue\r\n\r\n")
+        wire.writer.write(body)
+        assert (await wire.head())[0] == 200
+
+
+async def test_absolute_targets(open_lab: OpenLab):
+    """The form of a target that proxies send is understood."""
+    lab = await open_lab()
+    async with wired(lab.sim.base_url, request(lab, path=f"http://x{SYSTEM}")) as wire:
+        assert (await wire.head())[0] == 200
+
+
+async def test_head_has_no_body(open_lab: OpenLab):
+    """A fault in the delivery gives the answer to a HEAD no body, so the connection goes on."""
+    lab = await open_lab()
+    lab.sim.faults.add(Fault(slow_body=1))
+    gone = request(lab, "HEAD", "/api/v2/notifications/channels/none")
+    async with wired(lab.sim.base_url, gone + request(lab)) as wire:
+        assert (await wire.head())[0] == 404
+        assert (await wire.head())[0] == 200

@@ -3,7 +3,14 @@
 import pytest
 
 from presence_async.simulator.errors import ApiError
-from presence_async.simulator.limits import DAY, Hold, RateLimiter, Window, WindowKind
+from presence_async.simulator.limits import (
+    DAY,
+    WINDOWS_SWEPT,
+    Hold,
+    RateLimiter,
+    Window,
+    WindowKind,
+)
 
 
 class Clock:
@@ -74,3 +81,15 @@ def test_days(kind: WindowKind, wait: int):
     assert caught.value.limit == {"key": "day", "namespace": "presence", "value": 1}
     clock.now += wait
     limiter.admit([day])
+
+
+def test_idle_windows_go():
+    """Windows of keys that are heard of no more do not pile up; busy ones stay."""
+    clock = Clock()
+    limiter = RateLimiter("rolling", clock)
+    for number in range(5 * WINDOWS_SWEPT):
+        limiter.admit([Hold("l", number, 1)])
+        clock.now += 0.1
+    assert len(limiter._windows) <= 2 * WINDOWS_SWEPT
+    with pytest.raises(ApiError):
+        limiter.admit([Hold("l", 5 * WINDOWS_SWEPT - 1, 1)])

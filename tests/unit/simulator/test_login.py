@@ -103,3 +103,14 @@ async def test_login_prefix(open_lab: OpenLab):
     async with lab.http.post(f"{bare}/oauth/token", data={}) as answer:
         assert answer.status == 404
     assert lab.sim.token_requests == 1
+
+
+@pytest.mark.parametrize("uri", ["http://x/%0d%0aA:b", "http://x/%00"])
+async def test_redirects_cannot_be_split(open_lab: OpenLab, uri: str):
+    """An address with control characters is refused instead of sent."""
+    lab = await open_lab()
+    target = f"/oauth/authorize?client_id={lab.sim.client_id}&redirect_uri={uri}"
+    url = yarl.URL(lab.sim.login_url + target, encoded=True)
+    async with lab.http.get(url, allow_redirects=False) as answer:
+        assert answer.status == 400
+        assert (await answer.json())["error"] == "invalid_request"

@@ -5,7 +5,14 @@ from typing import Any
 import pytest
 
 from presence_async.simulator.errors import ApiError
-from presence_async.simulator.oauth import Authority, OAuthClient, Refresh, TokenError, s256
+from presence_async.simulator.oauth import (
+    TOKENS_KEPT,
+    Authority,
+    OAuthClient,
+    Refresh,
+    TokenError,
+    s256,
+)
 from presence_async.simulator.switches import Switches
 
 NOW = [0.0]
@@ -115,3 +122,14 @@ def test_token_error_body():
         "description": "client not found",
         "error_description": "client not found",
     }
+
+
+def test_dead_tokens_go():
+    """Of dead tokens only the last are remembered; living ones all are."""
+    store = authority()
+    living = store.issue_token(CLIENT, lifetime=1e9)
+    for _ in range(5 * TOKENS_KEPT):
+        last = store.issue_token(CLIENT, lifetime=0)
+    assert len(store._tokens) <= 2 * TOKENS_KEPT
+    assert store.find(f"Bearer {living.value}") is living
+    assert store.find(f"Bearer {last.value}") is last

@@ -1,5 +1,6 @@
 """The ports of a simulator."""
 
+import asyncio
 import socket
 
 import pytest
@@ -50,3 +51,29 @@ async def test_again(open_lab: OpenLab):
     await lab.sim.aclose()
     await lab.sim.start()
     assert (await lab.call("GET", "/api/v2/systempresences")).status == 200
+
+
+async def test_a_close_that_is_cancelled(open_lab: OpenLab):
+    """Cancelled at any moment, closing leaves nothing that another call cannot finish."""
+    lab = await open_lab()
+    for turns in range(12):
+        closing = asyncio.ensure_future(lab.sim.aclose())
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        closing.cancel()
+        await asyncio.wait({closing})
+        await lab.sim.aclose()
+        with pytest.raises(RuntimeError, match="not running"):
+            _ = lab.sim.streaming_url
+        await lab.sim.start()
+
+
+@pytest.mark.parametrize("prefix", ["/gw", "/gw/"])
+async def test_a_prefix_ends_at_a_slash(open_lab: OpenLab, prefix: str):
+    """What merely begins like a prefix is not behind it."""
+    lab = await open_lab(path_prefix=prefix, login_path_prefix="/in")
+    for base, path in ((lab.sim.base_url, "JUNK/api/v2/systempresences"),
+                       (lab.sim.login_url, "JUNK/oauth/authorize")):  # fmt: skip
+        headers = {"Authorization": f"Bearer {lab.token}"}
+        async with lab.http.get(f"{base}{path}", headers=headers) as answer:
+            assert answer.status == 404

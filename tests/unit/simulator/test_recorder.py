@@ -2,8 +2,15 @@
 
 import itertools
 
+import attrs
+
 from presence_async.simulator.faults import Fault
-from presence_async.simulator.recorder import RecordedRequest, Recorder, RouteCount
+from presence_async.simulator.recorder import (
+    BODY_BYTES,
+    RecordedRequest,
+    Recorder,
+    RouteCount,
+)
 
 
 def request(template: str | None = "/a", method: str = "GET"):
@@ -114,3 +121,14 @@ def test_listeners_hear_each_end_once():
 def test_bodies_stay_out_of_reprs():
     """A body may hold secrets and is not shown."""
     assert "canary" not in repr(request())
+
+
+def test_bodies_are_bounded():
+    """Large bodies push old requests out, before the ring is full by number."""
+    log = recorder(100_000)
+    large = attrs.evolve(request(), body=bytes(BODY_BYTES // 8))
+    for _ in range(40):
+        log.arrive(large)
+        assert sum(len(one.body) for one in log.requests) <= 1.5 * BODY_BYTES
+    assert log.count(None, None) == 40
+    assert log.requests

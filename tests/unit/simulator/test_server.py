@@ -121,7 +121,10 @@ async def test_warning_beyond_loopback(
         {"users": "x"}, {"users": -1}, {"users": 1.5}, {"history": -1},
         {"rate_window": "sliding"}, {"rate_limit": 0}, {"day_limit": True}, {"port": 65536},
         {"token_lifetime": -1}, {"event_loss": 1.1}, {"event_delay": float("nan")},
-        {"socket_lifetime": "x"}, {"one_port": 1}, {"switches": {}},
+        {"socket_lifetime": "x"}, {"one_port": 1}, {"switches": {}}, {"users": None},
+        {"port": None}, {"token_lifetime": None}, {"event_loss": lambda: 1}, {"history": None},
+        {"host": ""}, {"client_id": "a:b"}, {"path_prefix": "gw"}, {"login_path_prefix": "in/"},
+        {"permissions": "presence:source:view"},
     ],
 )  # fmt: skip
 def test_wrong_arguments(wrong: dict[str, Any]):

@@ -1,5 +1,7 @@
 """The switches are documented, cannot be misspelt, and cover everything that is unknown."""
 
+from typing import Any
+
 import attrs
 import pytest
 
@@ -108,3 +110,18 @@ def test_unknown_switches_are_refused():
         Switches(bulk_get="x")
     with pytest.raises(attrs.exceptions.FrozenInstanceError):
         Switches().user_me = True
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"token_limit": 0}, {"legacy_default_page_size": 0}, {"legacy_max_page_size": 0},
+        {"users_max_page_size": 0}, {"token_grant_error_status": 200},
+        {"token_client_error_status": 99999}, {"socket_close_code": 999},
+        {"socket_close_code": 1006}, {"heartbeat_seconds": 0}, {"nulls": "maybe"},
+    ],
+)  # fmt: skip
+def test_impossible_switches(wrong: dict[str, Any]):
+    """What no vendor could do is refused with the name of the switch."""
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        Switches(**wrong)

@@ -336,3 +336,21 @@ async def test_other_methods(open_lab: OpenLab):
     for method in ("DELETE", "GET", "PUT"):
         reply = await lab.call(method, one(channel))
         assert (reply.status, reply.headers["Allow"]) == (405, "HEAD")
+
+
+async def test_listening_everywhere(open_lab: OpenLab):
+    """Bound to every address, sockets are announced on the host the client came by."""
+    lab = await open_lab(host="0.0.0.0")  # noqa: S104  that is the point
+    port = lab.sim.streaming_url.rpartition(":")[2]
+    base = lab.sim.base_url.replace("0.0.0.0", "127.0.0.1")  # noqa: S104
+    for host, shown in (
+        ("sim.test:8080", "sim.test"),
+        ("[::1]:80", "[::1]"),
+        ("sim.test", "sim.test"),
+    ):
+        headers = {"Authorization": f"Bearer {lab.token}", "Host": host}
+        async with lab.http.post(
+            f"{base}/api/v2/notifications/channels", headers=headers
+        ) as answer:
+            made = await answer.json()
+        assert made["connectUri"] == f"ws://{shown}:{port}/channels/{made['id']}"

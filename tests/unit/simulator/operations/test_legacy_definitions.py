@@ -110,3 +110,18 @@ async def test_families_with_records_of_their_own(open_lab: OpenLab):
     expand = "expand=presencedefinitions,divisionedpresencedefinitions"
     me = (await lab.call("GET", f"/api/v2/users/me?{expand}", token=own)).json
     assert len(me["presenceDefinitions"]) == len(me["divisionedPresenceDefinitions"]) == 11
+
+
+async def test_divisions_that_are_not_granted(open_lab: OpenLab):
+    """Neither family puts a definition into a division where the permission is not granted."""
+    lab = await open_lab()
+    lab.sim.add_client("narrow", "s", divisions=["d1"])
+    token = lab.sim.issue_token("narrow")
+    inside, outside = {**LUNCH, "divisionId": "d1"}, {**LUNCH, "divisionId": "d2"}
+    for family in (LIST, "/api/v2/presence/definitions"):
+        made = await lab.call("POST", family, json=inside, token=token)
+        one = f"{family}/{made.json['id']}"
+        for method, target in (("POST", family), ("PUT", one)):
+            reply = await lab.call(method, target, json=outside, token=token)
+            assert (reply.status, reply.code) == (403, "missing.division.permission")
+        assert (await lab.call("PUT", one, json=inside, token=token)).status == 200

@@ -182,6 +182,7 @@ async def test_registered_sources_are_not_supported(open_lab: OpenLab, status: i
     source = (await lab.call("POST", "/api/v2/presence/sources", json={"name": "x"})).json["id"]
     assert (await lab.call("GET", path(lab.user, source))).status == status
     assert (await lab.call("PATCH", path(lab.user, source), json={})).status == status
+    assert (await lab.call("GET", path(lab.user, source.upper()))).status == status
 
 
 async def test_on_queue_permission(open_lab: OpenLab, definition: Pick):
