@@ -19,6 +19,7 @@ contract: $(VENV)/.contract-installed
 
 bench: $(VENV)/.benchmark-installed
 	$(RUN) -m benchmarks
+	$(RUN) -m benchmarks.simulator
 
 # Without pip inside, the environment needs no ensurepip, which some systems package apart.
 $(RUN):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from presence_async.simulator.errors import ApiError
 from presence_async.simulator.exchange import MAX_BODY_BYTES, Answer, Call, Exchange
@@ -87,7 +87,7 @@ class Api:
         token = self._authority.check(self._authority.find(authorization), authorization)
         self._limiter.admit(self._holds(token))
         if match is None:
-            raise self._unrouted(exchange)
+            raise unrouted(self._table, exchange.path, self._prefix)
         check_size(exchange)
         if match.route.takes_body:
             check_json_type(exchange)
@@ -116,18 +116,12 @@ class Api:
             holds.append(daily)
         return holds
 
-    def _unrouted(self, exchange: Exchange) -> ApiError:
-        path = exchange.path
-        methods: list[str] = []
-        if path.startswith(f"{self._prefix}/"):
-            methods = self._table.methods(path[len(self._prefix) :])
-        if methods:
-            return method_not_allowed(methods)
+
+def unrouted(table: PathTable[Any], path: str, prefix: str = "") -> ApiError:
+    """Return the 404 for a path nobody knows, or the 405 for one that knows other methods."""
+    methods = table.methods(path[len(prefix) :]) if path.startswith(f"{prefix}/") else []
+    if not methods:
         return ApiError(404, "not.found", "HTTP 404 Not Found")
-
-
-def method_not_allowed(methods: list[str]) -> ApiError:
-    """Return the 405 for a path that knows other methods."""
     return ApiError(
         405,
         "method.not.allowed",

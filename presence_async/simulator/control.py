@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from presence_async.simulator.api import check_size, error_answer, method_not_allowed
+from presence_async.simulator.api import check_size, error_answer, unrouted
 from presence_async.simulator.bodies import parse_json
 from presence_async.simulator.definitions import canonical
 from presence_async.simulator.errors import ApiError, bad_request, not_found
@@ -175,16 +175,10 @@ class _Service:
         try:
             check_size(exchange)
             if match is None:
-                raise self._unrouted(exchange)
+                raise unrouted(self._table, exchange.path)
             return match.route.handle(exchange, tuple(map(decode, match.raw_values)))
         except ApiError as error:
             return error_answer(error, exchange.correlation_id)
-
-    def _unrouted(self, exchange: Exchange) -> ApiError:
-        methods = self._table.methods(exchange.path)
-        if methods:
-            return method_not_allowed(methods)
-        return ApiError(404, "not.found", "HTTP 404 Not Found")
 
     def _announce(self, _: Exchange, __: tuple[str, ...]) -> Answer:
         return json_answer(self._announcement())

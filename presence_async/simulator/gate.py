@@ -125,7 +125,7 @@ class Gate:
         recorder: Notes them.
         faults: Spoils them.
         seed: Makes correlation ids repeatable.
-        host: Which of the vendor's hosts this is; login words its errors differently.
+        host: Which host this is; login words its errors differently.
     """
 
     def __init__(

@@ -11,7 +11,7 @@ from presence_async.simulator.api import (
     check_size,
     error_answer,
     media_type,
-    method_not_allowed,
+    unrouted,
 )
 from presence_async.simulator.errors import ApiError
 from presence_async.simulator.exchange import Answer, Exchange, json_answer
@@ -78,19 +78,12 @@ class Login:
         try:
             check_size(exchange)
             if match is None:
-                raise self._unrouted(exchange)
+                raise unrouted(self._table, exchange.path, self._prefix)
             return match.route.handle(exchange)
         except ApiError as error:
             return error_answer(error, exchange.correlation_id)
         except TokenError as error:
             return json_answer(error.body(), error.status)
-
-    def _unrouted(self, exchange: Exchange) -> ApiError:
-        if exchange.path.startswith(f"{self._prefix}/"):
-            methods = self._table.methods(exchange.path[len(self._prefix) :])
-            if methods:
-                return method_not_allowed(methods)
-        return ApiError(404, "not.found", "HTTP 404 Not Found")
 
     def _token(self, exchange: Exchange) -> Answer:
         if media_type(exchange) != "application/x-www-form-urlencoded":

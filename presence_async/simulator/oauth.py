@@ -105,7 +105,7 @@ class Authority:
     Args:
         seed: Makes tokens and codes repeatable.
         lifetime: Seconds a token lives.
-        switches: `token_limit` is the one that counts here.
+        switches: Those about tokens.
         clock: Loop time, which expiry follows.
     """
 

@@ -44,8 +44,6 @@ class Query:
     def array(self, name: str) -> list[str]:
         """Return an array written as repeated parameters, as a comma list, or both."""
         values = self._values.get(name, [])
-        if self._switches.array_style == "comma":
-            values = values[:1]
         if self._switches.array_style != "repeated":
             values = [part for value in values for part in value.split(",")]
         return [value for value in values if value]

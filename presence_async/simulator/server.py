@@ -256,7 +256,7 @@ class Simulator:
 
     @property
     def requests(self) -> deque[RecordedRequest]:
-        """The last requests, oldest first, of both ports."""
+        """The last requests, oldest first, of all ports."""
         return self._recorder.requests
 
     @property

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from presence_async.simulator.api import error_answer, method_not_allowed
+from presence_async.simulator.api import error_answer, unrouted
 from presence_async.simulator.errors import ApiError, bad_request
 from presence_async.simulator.events import CLOSING_TOPIC, HEARTBEAT, system_message
 from presence_async.simulator.exchange import Answer
@@ -83,7 +83,7 @@ class Streaming:
         """Return the upgrade of a living channel's socket, or why there is none."""
         try:
             if match is None:
-                raise self._unrouted(exchange)
+                raise unrouted(self._table, exchange.path)
             if not _is_handshake(exchange.headers):
                 raise bad_request("This address is for WebSockets")
             channel = self._channels.find(decode(match.raw_values[0]))
@@ -149,12 +149,6 @@ class Streaming:
         status = self._switches.refused_upgrade_status
         code = {401: "authentication.required", 404: "not.found"}[status]
         return ApiError(status, code, "There is no such channel")
-
-    def _unrouted(self, exchange: Exchange) -> ApiError:
-        methods = self._table.methods(exchange.path)
-        if methods:
-            return method_not_allowed(methods)
-        return ApiError(404, "not.found", "HTTP 404 Not Found")
 
     async def _serve(
         self,

@@ -29,7 +29,8 @@ class Switches:
         bulk_get_unknown: Unknown users are left out or turn the whole call into a 404.
         bulk_other_sources: Whether the bulk GET knows sources other than `purecloud`.
     Repeated or comma-joined ids in a query:
-        array_style: Which spelling of a query array is understood.
+        array_style: Whether a comma joins ids as well. (Repeated parameters must work: the
+            vendor's JavaScript and Go SDKs send nothing else.)
     Page sizes and links of the legacy definition list:
         legacy_default_page_size, legacy_max_page_size: Page sizes.
         legacy_links: Whether the envelope carries link fields.
@@ -130,7 +131,7 @@ class Switches:
     bulk_get_no_ids: Literal["reject", "empty"] = "reject"
     bulk_get_unknown: Literal["omit", "reject"] = "omit"
     bulk_other_sources: bool = True
-    array_style: Literal["both", "repeated", "comma"] = "both"
+    array_style: Literal["both", "repeated"] = "both"
     legacy_default_page_size: int = 25
     legacy_max_page_size: int = 100
     legacy_links: bool = False

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 import attrs
 from clock import ClockLoop, check_no_leftovers, run
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from unit.simulator.lab import Lab
 
@@ -259,6 +259,7 @@ async def compare(world: World, frames: list[dict[str, Any]]) -> None:
                 assert same(by_source[user, source], users[user])
             elif source == "purecloud":
                 assert users[user]["presenceDefinition"]["id"] == BUILT_IN_IDS["Available"]
+                assert users[user]["message"] == ""
             else:
                 assert user not in users
         await compare_primary(world, user, rows, last)
@@ -308,7 +309,15 @@ async def live(steps: list[Any], delay: float) -> None:
     check_no_leftovers(loop)
 
 
+# Leaving the queue is asked for: the wish shows in the event as in the read.
+_WISH = [
+    Ask(True),
+    *(Patch(0, "purecloud", name, None, False, True) for name in ("OnQueue", "Meal")),
+]
+
+
 @given(steps=STEPS, delay=st.sampled_from([0.0, 0.05, 30.0]))
+@example(steps=_WISH, delay=0.05)
 @settings(max_examples=60)
 def test_the_last_event_is_the_last_read(steps: list[Any], delay: float) -> None:
     """Per user and source, and for what others see, however the changes came."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, get_type_hints
 
 import attrs
 import pytest
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from presence_async.routes import Route
 
 # Every value of every switch that is not the working assumption, but for those that only
-# speak about tokens, which the tests of the token keeper go through.
+# speak about tokens, which test_tokens.py goes through.
 ALTERNATIVES: list[dict[str, Any]] = [
     {},
     {"bulk_put_limit": 10},
@@ -128,7 +128,12 @@ def test_no_switch_is_forgotten() -> None:
     covered = {name for chosen in ALTERNATIVES for name in chosen}
     names = {field.name for field in attrs.fields(Switches)}
     elsewhere = TOKEN_SWITCHES | OWN_TEST | NOTIFICATION_SWITCHES
-    assert covered | elsewhere | {"array_style"} == names
+    assert covered | elsewhere == names
+    for name in covered:
+        hint = get_type_hints(Switches)[name]
+        if hint is bool or get_origin(hint) is Literal:
+            tried = {chosen[name] for chosen in ALTERNATIVES if name in chosen}
+            assert tried | {getattr(Switches(), name)} == set(get_args(hint) or (True, False)), name
 
 
 async def refused(call: Coroutine[Any, Any, Any], kind: type[PresenceError], status: int) -> None:
@@ -499,16 +504,6 @@ async def test_a_new_definition_may_lag(sim: Simulator) -> None:
         await refused(client.definitions.get(created.id), NotFoundError, 404)
         await asyncio.sleep(2)
         assert (await client.definitions.get(created.id)).id == created.id
-
-
-async def test_a_vendor_that_reads_comma_lists_only() -> None:
-    """Repeated parameters are what is documented; one id at a time works with either."""
-    async with (
-        Simulator(users=3, switches=Switches(array_style="comma")) as sim,
-        client_for(sim) as client,
-    ):
-        for user_id in sim.user_ids:
-            assert [o.status for o in await client.bulk.get([user_id])] == ["present"]
 
 
 DEFINITION = OrganizationPresenceDefinition(

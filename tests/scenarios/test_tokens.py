@@ -615,3 +615,38 @@ async def test_a_pkce_login_is_renewed_without_a_secret(sim: Simulator) -> None:
         assert (await client.users.me()).id == sim.user_ids[0]
     assert sim.token_requests > 2
     assert {request.status for request in sim.requests} == {200}
+
+
+@pytest.mark.parametrize("status", [400, 401, 403])
+async def test_a_refused_grant_says_so_whatever_its_status(status: int):
+    """A code that is no good, under any status the login host may give it."""
+    async with simulator(switches=Switches(token_grant_error_status=status)) as sim:
+        auth = AuthorizationCode(APP, "app-secret", "no such code", CALLBACK)
+        async with client_for(sim, auth=auth) as client:
+            with pytest.raises(AuthenticationError) as refused:
+                await client.users.me()
+    assert (refused.value.status, refused.value.code) == (status, "invalid_grant")
+
+
+async def test_a_user_has_a_limit_of_its_own():
+    """Two tokens of one user share a limit that no token shows; its 429 is waited out."""
+    async with simulator(switches=Switches(org_app_user_rate_limit=30)) as sim:
+        tokens = [sim.issue_token(APP, sim.user_ids[0]) for _ in range(2)]
+        started = now()
+        for token in tokens:
+            async with client_for(sim, auth=StaticToken(token)) as client:
+                for _ in range(20):
+                    await client.system_presences.list()
+        assert now() - started >= 59
+    assert statuses(sim).count(429) >= 1
+
+
+async def test_a_token_pushed_out_by_others_is_replaced():
+    """Where one client has so many living tokens only, the oldest dies and its user asks anew."""
+    async with simulator(switches=Switches(token_limit=2)) as sim, client_for(sim) as client:
+        await client.sources.list()
+        for _ in range(2):
+            sim.issue_token()
+        await client.sources.list()
+        assert statuses(sim) == [200, 401, 200]
+        assert sim.token_requests == 2

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from presence_async.simulator.bodies import Fields
 from presence_async.simulator.errors import ApiError, bad_request, not_found
 from presence_async.simulator.exchange import Answer, Call, json_answer
-from presence_async.simulator.operations.presences import Change, apply_change, read_change
+from presence_async.simulator.operations.presences import PresenceDraft, apply_change, read_change
 from presence_async.simulator.permissions import PRESENCE_EDIT, needs_any
 from presence_async.simulator.presences import PURECLOUD
 from presence_async.simulator.routes import Route
@@ -75,7 +75,7 @@ def _put(call: Call) -> Answer:
     return json_answer([_apply(call, *change) for change in changes])
 
 
-def _item(call: Call, value: Any) -> tuple[str, str, Change]:
+def _item(call: Call, value: Any) -> tuple[str, str, PresenceDraft]:
     """Return user, source and change of one item; ApiError for a bad one."""
     fields = Fields(value, call.switches, "item")
     fields.check_read_only("selfUri", "futurePresenceDefinition")
@@ -96,7 +96,7 @@ def _item(call: Call, value: Any) -> tuple[str, str, Change]:
     return user_id, source, change
 
 
-def _apply(call: Call, user_id: str, source: str, change: Change) -> dict[str, Any]:
+def _apply(call: Call, user_id: str, source: str, change: PresenceDraft) -> dict[str, Any]:
     organization = call.organization
     if change.empty:
         presence = organization.presence(user_id, source)

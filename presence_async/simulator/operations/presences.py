@@ -23,7 +23,7 @@ _ON_QUEUE = needs_all(ON_QUEUE_PERMISSION)
 
 
 @attrs.frozen(kw_only=True)
-class Change:
+class PresenceDraft:
     """What a body asks for: any of a definition, a message and the primary flag."""
 
     definition_id: str | None
@@ -36,7 +36,7 @@ class Change:
         return self.definition_id is None and self.message is None and not self.primary
 
 
-def read_change(call: Call, fields: Fields) -> Change:
+def read_change(call: Call, fields: Fields) -> PresenceDraft:
     """Return the change a UserPresence or MutableUserPresence body asks for.
 
     Raises:
@@ -50,7 +50,7 @@ def read_change(call: Call, fields: Fields) -> Change:
         raise bad_request("primary can only be set to true")
     message = fields.text("message")
     check_message(call, message)
-    return Change(
+    return PresenceDraft(
         definition_id=_definition_id(call, fields), message=message, primary=bool(primary)
     )
 
@@ -82,7 +82,7 @@ def check_ad_hoc(call: Call, source: str) -> None:
         raise ApiError(status, DEFAULT_CODES[status], message)
 
 
-def apply_change(call: Call, user_id: str, source: str, change: Change) -> Presence:
+def apply_change(call: Call, user_id: str, source: str, change: PresenceDraft) -> Presence:
     """Return a presence after a change that is not empty.
 
     Users cannot grant themselves what the settings make a matter of asking: leaving the queue.

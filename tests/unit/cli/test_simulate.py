@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
 SYSTEM = "/api/v2/systempresences"
-ANNOUNCED = {"base_url", "login_url", "client_id", "client_secret", "user_ids"}
+ANNOUNCED = {"base_url", "login_url", "streaming_url", "client_id", "client_secret", "user_ids"}
 
 
 def options(*words: str) -> Any:
@@ -98,7 +98,7 @@ def serve(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -
 async def test_it_announces_itself(serve: Serve):
     """The one line on standard output is JSON with all that is needed; no control endpoint."""
     async with serve("--users", "250") as served:
-        assert set(served.announcement) >= ANNOUNCED
+        assert set(served.announcement) == ANNOUNCED
         assert len(served.announcement["user_ids"]) == 100
         assert "control_url" not in served.announcement
 
@@ -363,3 +363,12 @@ def test_options_that_cannot_be(words: list[str], said: str, capsys: pytest.Capt
     """What the simulator refuses is exit code 2 and one clear line."""
     assert cli.main(["simulate", *words]) == 2
     assert said in capsys.readouterr().err
+
+
+async def test_the_control_endpoint_listens_where_the_others_do(
+    serve: Serve, caplog: pytest.LogCaptureFixture
+):
+    """It has no credentials, so beyond this machine it warns for itself."""
+    async with serve("--host", "0.0.0.0", "--control-port", "0") as served:  # noqa: S104
+        assert served.announcement["control_url"].startswith("http://0.0.0.0:")
+    assert caplog.text.count("0.0.0.0") >= 2  # noqa: S104

@@ -4,6 +4,7 @@ import pytest
 from unit.simulator.lab import OpenLab
 
 from presence_async.simulator import Switches
+from presence_async.simulator.limits import PER_USER
 
 SYSTEM = "/api/v2/systempresences"
 SOURCES = "/api/v2/presence/sources"
@@ -113,6 +114,28 @@ async def test_limits_of_users(open_lab: OpenLab):
         assert (await lab.call("GET", SYSTEM, token=token)).status == 200
     reply = await lab.call("GET", SYSTEM, token=second)
     assert reply.json["limit"]["key"] == "org.app.user.rate.per.minute"
+
+
+async def test_limits_of_users_are_their_own(open_lab: OpenLab):
+    """Another user, and the same user through another client, have limits of their own."""
+    lab = await open_lab(switches=Switches(org_app_user_rate_limit=2))
+    lab.sim.add_client("other", "s")
+    other = lab.sim.user_ids[1]
+    for client, user in ((None, lab.user), (None, other), ("other", lab.user)):
+        token = lab.sim.issue_token(client, user)
+        statuses = [(await lab.call("GET", SYSTEM, token=token)).status for _ in range(3)]
+        assert statuses == [200, 200, 429]
+
+
+async def test_limit_of_a_user_in_all(open_lab: OpenLab):
+    """All tokens of a user together have 3000 requests a minute, whatever the clients."""
+    lab = await open_lab(rate_limit=10_000, switches=Switches(org_app_user_rate_limit=10_000))
+    lab.sim.add_client("other", "s")
+    tokens = [lab.sim.issue_token(client, lab.user) for client in (None, "other")]
+    for number in range(PER_USER):
+        assert (await lab.call("GET", SYSTEM, token=tokens[number % 2])).status == 200
+    reply = await lab.call("GET", SYSTEM, token=tokens[0])
+    assert (reply.status, reply.json["limit"]["key"]) == (429, "org.user.rate.per.minute")
 
 
 async def test_limits_off(open_lab: OpenLab):

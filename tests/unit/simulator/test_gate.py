@@ -817,3 +817,15 @@ async def test_head_has_no_body(open_lab: OpenLab):
     async with wired(lab.sim.base_url, gone + request(lab)) as wire:
         assert (await wire.head())[0] == 404
         assert (await wire.head())[0] == 200
+
+
+async def test_a_reset_before_changes_nothing(open_lab: OpenLab):
+    """Also a request without a body, which is all there when it is reset, has no effect."""
+    lab = await open_lab()
+    made = await lab.call("POST", "/api/v2/presence/sources", json={"name": "PBX"})
+    one = f"/api/v2/presence/sources/{made.json['id']}"
+    lab.sim.faults.add(Fault(drop="before"))
+    async with wired(lab.sim.base_url, request(lab, "DELETE", one)) as wire:
+        with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
+            await wire.head()
+    assert (await lab.call("GET", one)).json["deactivated"] is False

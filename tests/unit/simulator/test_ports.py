@@ -34,14 +34,6 @@ async def test_addresses(open_lab: OpenLab):
     assert addresses[2].startswith("ws://127.0.0.1:")
 
 
-async def test_one_port(open_lab: OpenLab):
-    """The login server can share the port of the API."""
-    lab = await open_lab(one_port=True)
-    assert lab.sim.login_url == lab.sim.base_url
-    with pytest.raises(ValueError, match="login_port"):
-        Simulator(one_port=True, login_port=1)
-
-
 async def test_again(open_lab: OpenLab):
     """Opening twice is refused; closing twice is harmless; it can be opened anew."""
     lab = await open_lab()

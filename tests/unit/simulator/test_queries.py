@@ -23,7 +23,7 @@ def test_text_is_decoded_and_empty_counts_as_absent():
 
 @pytest.mark.parametrize(
     ("style", "expected"),
-    [("both", ["1", "2", "3"]), ("repeated", ["1,2", "3"]), ("comma", ["1", "2"])],
+    [("both", ["1", "2", "3"]), ("repeated", ["1,2", "3"])],
 )
 def test_array_styles(style: str, expected: Any):
     """Arrays are understood repeated, comma-joined (also encoded) or both, by switch."""
