@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from email.utils import formatdate
 from functools import lru_cache
 
 
@@ -12,6 +13,12 @@ def wire_date(epoch_seconds: float) -> str:
     """Return e.g. `2022-03-07T08:15:03.625Z` for seconds since 1970."""
     text = datetime.fromtimestamp(epoch_seconds, UTC).isoformat(timespec="milliseconds")
     return f"{text.removesuffix('+00:00')}Z"
+
+
+@lru_cache(maxsize=16)
+def http_date(epoch_seconds: int) -> str:
+    """Return e.g. `Mon, 07 Mar 2022 08:15:03 GMT`, the form of the `Date` header."""
+    return formatdate(epoch_seconds, usegmt=True)
 
 
 def is_date(text: str) -> bool:

@@ -12,10 +12,12 @@ import logging
 import re
 import socket
 import struct
+import time
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 from aiohttp import StreamReader, web
 
+from presence_async.simulator.dates import http_date
 from presence_async.simulator.errors import ApiError
 from presence_async.simulator.exchange import MAX_BODY_BYTES, Answer, Exchange
 from presence_async.simulator.faults import Fault
@@ -126,6 +128,7 @@ class Gate:
         faults: Spoils them.
         seed: Makes correlation ids repeatable.
         host: Which host this is; login words its errors differently.
+        wall_clock: Seconds since 1970, for the `Date` of the answers.
     """
 
     def __init__(
@@ -136,7 +139,9 @@ class Gate:
         faults: FaultPlan,
         seed: int,
         host: Host,
+        wall_clock: Callable[[], float] = time.time,
     ) -> None:
+        self._wall_clock = wall_clock
         self._service = service
         self._recorder = recorder
         self._faults = faults
@@ -200,7 +205,7 @@ class Gate:
             self._recorder.finish(number, answer.status, None)
             if answer.upgrade is not None:
                 return await self._upgraded(request, answer.upgrade, half_open=False)
-            return to_response(answer, correlation_id)
+            return self._response(answer, correlation_id)
         finally:
             self._recorder.end(number)
 
@@ -220,8 +225,14 @@ class Gate:
         """Refuse a request whose body is too slow; what comes of it later is not wanted."""
         answer = _TOO_SLOW.answer(correlation_id, login=self._login)
         self._recorder.finish(number, answer.status, None)
-        response = to_response(answer, correlation_id)
+        response = self._response(answer, correlation_id)
         response.force_close()
+        return response
+
+    def _response(self, answer: Answer, correlation_id: str) -> web.Response:
+        """Return the response, its `Date` by the clock that the dates in bodies are by."""
+        response = to_response(answer, correlation_id)
+        response.headers.setdefault("Date", http_date(int(self._wall_clock())))
         return response
 
     async def _spoil(
@@ -259,7 +270,7 @@ class Gate:
                 return await self._upgraded(request, answer.upgrade, half_open=fault.half_open)
         if fault.spoils_delivery:
             return await self._deliver(request, answer, exchange.correlation_id, fault)
-        return to_response(answer, exchange.correlation_id)
+        return self._response(answer, exchange.correlation_id)
 
     def _spoilt_answer(self, exchange: Exchange, match: Any, fault: Fault) -> Answer:
         if fault.gzip_bomb is not None:
@@ -274,7 +285,7 @@ class Gate:
         """Send an answer slowly, with a wrong length, in half, or as the last sign of life."""
         bodiless = request.method == "HEAD" or answer.status in (204, 304)
         plan = delivery(b"" if bodiless else answer.body, fault)
-        headers = to_response(answer, correlation_id).headers
+        headers = self._response(answer, correlation_id).headers
         headers["Content-Length"] = str(plan.declared)
         response = web.StreamResponse(status=answer.status, headers=headers)
         await response.prepare(request)

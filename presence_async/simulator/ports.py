@@ -12,6 +12,7 @@ from presence_async.simulator.listener import Listener
 
 if TYPE_CHECKING:
     import ssl
+    from collections.abc import Callable
 
     from presence_async.simulator.faults import FaultPlan
     from presence_async.simulator.gate import Service
@@ -30,6 +31,7 @@ class Ports:
         recorder: Notes the requests.
         faults: Spoils them.
         seed: Makes correlation ids repeatable.
+        wall_clock: Seconds since 1970, for the `Date` of the answers.
     """
 
     def __init__(
@@ -43,11 +45,12 @@ class Ports:
         recorder: Recorder,
         faults: FaultPlan,
         seed: int,
+        wall_clock: Callable[[], float],
     ) -> None:
         api, login, sockets = services
         port, login_port, streaming_port = numbers
         self._prefix, self._login_prefix = prefixes
-        gate = partial(Gate, recorder=recorder, faults=faults, seed=seed)
+        gate = partial(Gate, recorder=recorder, faults=faults, seed=seed, wall_clock=wall_clock)
         listener = partial(Listener, host=host, ssl_context=ssl_context)
         login_gate = gate(service=login, host="login")
         api_gate = gate(service=api, host="api")

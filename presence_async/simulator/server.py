@@ -203,6 +203,7 @@ class Simulator:
             recorder=self._recorder,
             faults=self.faults,
             seed=self.seed,
+            wall_clock=self.wall_clock,
         )
 
     async def start(self) -> None:

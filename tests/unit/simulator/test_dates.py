@@ -2,7 +2,7 @@
 
 import pytest
 
-from presence_async.simulator.dates import is_date, wire_date
+from presence_async.simulator.dates import http_date, is_date, wire_date
 
 
 def test_dates_have_milliseconds_and_z():
@@ -23,3 +23,8 @@ def test_dates_have_milliseconds_and_z():
 def test_only_iso_dates_are_dates(text: str, *, good: bool):
     """Milliseconds are optional, the time of day is not."""
     assert is_date(text) is good
+
+
+def test_http_dates():
+    """The header has whole seconds and its own form."""
+    assert http_date(1646640903) == "Mon, 07 Mar 2022 08:15:03 GMT"

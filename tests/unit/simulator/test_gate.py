@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import ssl
+from email.utils import formatdate
 from typing import Any
 
 import aiohttp
@@ -829,3 +830,10 @@ async def test_a_reset_before_changes_nothing(open_lab: OpenLab):
         with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
             await wire.head()
     assert (await lab.call("GET", one)).json["deactivated"] is False
+
+
+async def test_dates_follow_the_wall_clock(open_lab: OpenLab):
+    """The `Date` of an answer is by the clock that the dates in its body are by."""
+    lab = await open_lab()
+    reply = await lab.call("GET", SYSTEM)
+    assert reply.headers["Date"] == formatdate(lab.loop.wall(), usegmt=True)
