@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from presence_async.resources.bulk import Bulk
 from presence_async.resources.definitions import Definitions
-from presence_async.resources.events import Events
 from presence_async.resources.legacy_definitions import LegacyDefinitions
 from presence_async.resources.settings import Settings
 from presence_async.resources.sources import Sources
@@ -37,7 +36,6 @@ class Resources(NamedTuple):
     sources: Sources
     settings: Settings
     users: Users
-    events: Events
 
 
 def build(
@@ -65,5 +63,4 @@ def build(
         sources=Sources(send),
         settings=Settings(send),
         users=Users(send),
-        events=Events(send_in_turn, adopt),
     )
