@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 # Where each public name lives; also the test of what is public.
 _HOMES = {
     "presence_async.client": ("PresenceClient",),
-    "presence_async.config": ("REGIONS", "ProxySettings"),
+    "presence_async.config": ("REGIONS", "Lane", "Pacing", "ProxySettings"),
     "presence_async.converter": ("from_dict", "from_json", "to_dict", "to_json"),
     "presence_async.errors": (
         "AuthenticationError",
@@ -37,6 +37,7 @@ _HOMES = {
         "ServerError",
     ),
     "presence_async.fanout": ("FanOut", "Outcome", "fan_out"),
+    "presence_async.forecast": ("SweepForecast",),
     "presence_async.grants": (
         "Auth",
         "AuthorizationCode",
@@ -61,9 +62,11 @@ _HOMES = {
     "presence_async.limiter": ("RateLimitStatus",),
     "presence_async.models": (
         "UNSET",
+        "BatchEventResponse",
         "Detail",
         "Division",
         "ErrorBody",
+        "EventError",
         "Limit",
         "Maybe",
         "MutableUserPresence",
@@ -80,16 +83,22 @@ _HOMES = {
         "SourceEntityListing",
         "SystemPresence",
         "SystemPresenceName",
+        "UCThirdPartyPresence",
         "UcUserPresence",
         "Unset",
         "User",
         "UserEntityListing",
         "UserPresence",
+        "UserPresenceEvent",
         "UserPrimarySource",
     ),
+    "presence_async.outcomes": ("Progress",),
     "presence_async.resources._base": ("Listing",),
-    "presence_async.resources.bulk": ("UpdateItem", "UpdateOutcome"),
+    "presence_async.resources.coalescing": ("CoalescedReads",),
+    "presence_async.resources.events": ("EventOutcome", "ThirdPartyOutcome"),
     "presence_async.resources.reading": ("PresenceOutcome",),
+    "presence_async.resources.updating": ("UpdateItem", "UpdateOutcome"),
+    "presence_async.rows": ("BadRow", "RowsError", "UpdateRow", "parse_csv", "parse_json_lines"),
     "presence_async.secret": ("Secret",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
@@ -100,6 +109,8 @@ if TYPE_CHECKING:
     )
     from presence_async.config import (
         REGIONS,
+        Lane,
+        Pacing,
         ProxySettings,
     )
     from presence_async.converter import (
@@ -129,6 +140,9 @@ if TYPE_CHECKING:
         Outcome,
         fan_out,
     )
+    from presence_async.forecast import (
+        SweepForecast,
+    )
     from presence_async.grants import (
         Auth,
         AuthorizationCode,
@@ -155,9 +169,11 @@ if TYPE_CHECKING:
     )
     from presence_async.models import (
         UNSET,
+        BatchEventResponse,
         Detail,
         Division,
         ErrorBody,
+        EventError,
         Limit,
         Maybe,
         MutableUserPresence,
@@ -174,22 +190,41 @@ if TYPE_CHECKING:
         SourceEntityListing,
         SystemPresence,
         SystemPresenceName,
+        UCThirdPartyPresence,
         UcUserPresence,
         Unset,
         User,
         UserEntityListing,
         UserPresence,
+        UserPresenceEvent,
         UserPrimarySource,
+    )
+    from presence_async.outcomes import (
+        Progress,
     )
     from presence_async.resources._base import (
         Listing,
     )
-    from presence_async.resources.bulk import (
-        UpdateItem,
-        UpdateOutcome,
+    from presence_async.resources.coalescing import (
+        CoalescedReads,
+    )
+    from presence_async.resources.events import (
+        EventOutcome,
+        ThirdPartyOutcome,
     )
     from presence_async.resources.reading import (
         PresenceOutcome,
+    )
+    from presence_async.resources.updating import (
+        UpdateItem,
+        UpdateOutcome,
+    )
+    from presence_async.rows import (
+        BadRow,
+        RowsError,
+        UpdateRow,
+        parse_csv,
+        parse_json_lines,
     )
     from presence_async.secret import (
         Secret,
@@ -203,17 +238,23 @@ __all__ = [
     "AuthenticationError",
     "AuthorizationCode",
     "AuthorizationCodePKCE",
+    "BadRow",
+    "BatchEventResponse",
     "ClientCredentials",
     "ClosedError",
+    "CoalescedReads",
     "ConfigurationError",
     "ConflictError",
     "DecodeError",
     "Detail",
     "Division",
     "ErrorBody",
+    "EventError",
+    "EventOutcome",
     "FanOut",
     "Hook",
     "InvalidRequestError",
+    "Lane",
     "Limit",
     "LimiterWaited",
     "Listing",
@@ -227,6 +268,7 @@ __all__ = [
     "OutOfOffice",
     "Outcome",
     "PKCEPair",
+    "Pacing",
     "PermissionDeniedError",
     "PresenceClient",
     "PresenceConnectionError",
@@ -236,6 +278,7 @@ __all__ = [
     "PresenceOutcome",
     "PresenceSettings",
     "PresenceTimeoutError",
+    "Progress",
     "ProxySettings",
     "RateLimitStatus",
     "RateLimitedError",
@@ -245,28 +288,36 @@ __all__ = [
     "RequestStarted",
     "RestorePresenceSettings",
     "RowFailure",
+    "RowsError",
     "Saml2Bearer",
     "Secret",
     "ServerError",
     "Source",
     "SourceEntityListing",
     "StaticToken",
+    "SweepForecast",
     "SystemPresence",
     "SystemPresenceName",
+    "ThirdPartyOutcome",
     "TokenRefreshed",
+    "UCThirdPartyPresence",
     "UcUserPresence",
     "Unset",
     "UpdateItem",
     "UpdateOutcome",
+    "UpdateRow",
     "User",
     "UserEntityListing",
     "UserPresence",
+    "UserPresenceEvent",
     "UserPrimarySource",
     "authorize_url",
     "check_state",
     "fan_out",
     "from_dict",
     "from_json",
+    "parse_csv",
+    "parse_json_lines",
     "to_dict",
     "to_json",
 ]

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 from presence_async.errors import ClosedError, PresenceError, PresenceTimeoutError
 
 if TYPE_CHECKING:
-    from presence_async.config import CallOptions
+    from presence_async.config import CallOptions, Lane
+    from presence_async.pacing import Pacer
     from presence_async.wire import Request
 
 __all__ = ["Call", "Calls"]
@@ -29,9 +30,11 @@ class Call:
         "cancelling",
         "deadline",
         "interruption",
+        "lane",
         "max_wait",
         "maybe_applied",
         "number",
+        "pacer",
         "replayed",
         "request",
         "retries",
@@ -39,7 +42,14 @@ class Call:
         "task",
     )
 
-    def __init__(self, request: Request, options: CallOptions, number: int, now: float) -> None:
+    def __init__(
+        self,
+        request: Request,
+        options: CallOptions,
+        number: int,
+        now: float,
+        pacer: Pacer | None = None,
+    ) -> None:
         task = asyncio.current_task()
         if task is None:
             raise ClosedError("the client works inside an asyncio task only")
@@ -48,6 +58,8 @@ class Call:
         self.started = now
         self.deadline = now + options.timeout
         self.max_wait = options.max_wait
+        self.pacer = pacer
+        self.lane: Lane = options.lane or ("interactive" if pacer is None else pacer.lane)
         self.retries = options.retries
         self.attempts = 0  # wire requests made
         self.replayed = False  # the one replay after a 401 is spent

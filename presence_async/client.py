@@ -17,15 +17,18 @@ from presence_async.session import PresenceSession
 
 if TYPE_CHECKING:
     import ssl as ssl_module
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sized
     from types import TracebackType
     from typing import Self
 
     import aiohttp
 
     from presence_async.auth import OnRefreshToken
+    from presence_async.config import Lane, Pacing
+    from presence_async.forecast import SweepForecast
     from presence_async.hooks import Hook
     from presence_async.limiter import RateLimitStatus
+    from presence_async.resources.coalescing import CoalescedReads
     from presence_async.resources.system_presences import BuiltinIds
 
 __all__ = ["PresenceClient"]
@@ -52,6 +55,7 @@ class PresenceClient:
         sources: Registered presence sources.
         settings: Presence settings of the organization.
         users: The organization's users.
+        events: Presences from outside: registered sources and integrations.
     """
 
     def __init__(
@@ -65,11 +69,14 @@ class PresenceClient:
         timeout: float = 150.0,
         max_wait: float = 90.0,
         retries: int = 3,
+        lane: Lane | None = None,
+        pacing: Pacing = "even",
         connect_timeout: float = 10.0,
         read_timeout: float = 30.0,
         pool_size: int = 100,
         keep_alive: float = 15.0,
         rate_limit: int = 300,
+        polling_share: float = 0.8,
         max_response_bytes: int = 33_554_432,
         proxy: ProxySettings | str | None = None,
         ssl: ssl_module.SSLContext | None = None,
@@ -93,11 +100,17 @@ class PresenceClient:
             max_wait: Longest single wait for a permit or for the vendor's Retry-After;
                 beyond it RateLimitedError comes at once.
             retries: Attempts after the first.
+            lane: Who goes first when the budget is short: "interactive", "bulk" or
+                "polling". Without one each operation has its own: bulk for calls about many
+                users, interactive for all others.
+            pacing: "even" spreads calls about many users over the minute where they ask for
+                more than is left of the budget; with "burst" they use it up at once.
             connect_timeout: Seconds to open a connection: look-up, proxy and TLS included.
             read_timeout: Seconds without a byte of the answer.
             pool_size: Connections at most.
             keep_alive: Seconds an idle connection is kept.
             rate_limit: Requests a minute for the token (vendor default 300).
+            polling_share: Part of them that the lane "polling" may use.
             max_response_bytes: Longest answer accepted, after decompression.
             proxy: An HTTP proxy; never taken from the environment.
             ssl: An SSLContext (private CA, client certificate) instead of the default.
@@ -109,16 +122,7 @@ class PresenceClient:
         Raises:
             ConfigurationError: Whatever of this cannot work, before anything is opened.
         """
-        if not isinstance(auth, Auth):
-            raise ConfigurationError(
-                f"auth must be one of the grants, such as ClientCredentials, not "
-                f"{type(auth).__name__}"
-            )
-        for name, callback in (("hook", hook), ("on_refresh_token", on_refresh_token)):
-            if callback is not None and not callable(callback):
-                raise ConfigurationError(f"{name} must be callable, not {type(callback).__name__}")
-        if inspect.iscoroutinefunction(hook):
-            raise ConfigurationError("hook must be a plain function: nobody awaits it")
+        _check_objects(auth, hook, on_refresh_token)
         config = ClientConfig(
             endpoints=Endpoints.of(
                 region=region,
@@ -131,11 +135,12 @@ class PresenceClient:
             connect_timeout=connect_timeout,
             read_timeout=read_timeout,
             rate_limit=rate_limit,
+            polling_share=polling_share,
             max_response_bytes=max_response_bytes,
             proxy=ProxySettings(proxy) if isinstance(proxy, str) else proxy,
             ssl=ssl,
         )
-        options = CallOptions(timeout=timeout, max_wait=max_wait, retries=retries)
+        options = CallOptions(timeout, max_wait, retries, lane, pacing)
         owned = PresenceSession(
             config,
             auth,
@@ -175,6 +180,7 @@ class PresenceClient:
         self.sources = built.sources
         self.settings = built.settings
         self.users = built.users
+        self.events = built.events
         self._builtin_ids = built.system_presences.builtin_ids
 
     @classmethod
@@ -204,6 +210,8 @@ class PresenceClient:
         timeout: float | None = None,
         max_wait: float | None = None,
         retries: int | None = None,
+        lane: Lane | None = None,
+        pacing: Pacing | None = None,
     ) -> PresenceClient:
         """A client with other per-call options that shares this one's session.
 
@@ -214,19 +222,76 @@ class PresenceClient:
             timeout: Seconds for a whole call.
             max_wait: Longest single wait for a permit or a Retry-After.
             retries: Attempts after the first; 0 turns retrying off.
+            lane: "interactive", "bulk" or "polling", instead of the operations' own lanes.
+            pacing: "even" or "burst".
 
         Raises:
             ConfigurationError: A value out of range.
         """
         changes: dict[str, Any] = {
-            name: value
-            for name, value in (("timeout", timeout), ("max_wait", max_wait), ("retries", retries))
-            if value is not None
+            "timeout": timeout,
+            "max_wait": max_wait,
+            "retries": retries,
+            "lane": lane,
+            "pacing": pacing,
         }
+        given = {name: value for name, value in changes.items() if value is not None}
         derived = object.__new__(type(self))
-        options = attrs.evolve(self._options, **changes)
+        options = attrs.evolve(self._options, **given)
         derived._attach(self._session, options, self._builtin_ids, owner=False)
         return derived
+
+    def coalesced(
+        self, *, source: str = "purecloud", linger: float = 0.005, concurrency: int = 16
+    ) -> CoalescedReads:
+        """A loader: single reads made at the same time share bulk requests of up to fifty.
+
+            async with client.coalesced() as reads:
+                ...  # anywhere in the service, in any number of tasks:
+                presence = await reads.get(user_id)
+
+        Args:
+            source: "purecloud" or an ad hoc source name. One without a bulk read is read
+                user by user.
+            linger: Seconds for which a request waits for more users, as long as it is not
+                full.
+            concurrency: Requests in flight at most.
+
+        Raises:
+            InvalidRequestError: An argument that is none of these.
+        """
+        from presence_async.resources.coalescing import CoalescedReads  # noqa: PLC0415  # as above
+
+        send = partial(self._session.send, options=self._options)
+        return CoalescedReads(
+            send, self._session.adopt, source=source, linger=linger, concurrency=concurrency
+        )
+
+    def forecast(
+        self, users: int | Sized, interval: float | None = None, *, concurrency: int = 16
+    ) -> SweepForecast:
+        """What it takes to read or update users in bulk, once or again and again.
+
+            print(client.forecast(20_000, interval=120))
+
+        Nothing is sent. The figures are those of the lane: without a `lane` of the client
+        it is bulk for one sweep, and polling with its share where there is an interval.
+
+        Args:
+            users: Their number, or a collection of them.
+            interval: Seconds from the start of one sweep to that of the next.
+            concurrency: Requests in flight at most.
+
+        Returns:
+            Requests of a sweep and in a month, the shortest sweep and interval, and
+            whether the interval can be met. Its `str` says what would work.
+
+        Raises:
+            InvalidRequestError: An argument that is none of these; `field` names it.
+        """
+        lane = self._options.lane or ("bulk" if interval is None else "polling")
+        options = attrs.evolve(self._options, lane=lane)
+        return self._session.forecast(users, interval, options, concurrency)
 
     @property
     def rate_limit(self) -> RateLimitStatus:
@@ -262,3 +327,16 @@ class PresenceClient:
         # Also asked for in tracebacks with local variables, when __init__ raised.
         session = getattr(self, "_session", None)
         return f"<PresenceClient {'not made' if session is None else session.describe()}>"
+
+
+def _check_objects(auth: Any, hook: Any, on_refresh_token: Any) -> None:
+    """The arguments that are neither numbers nor texts."""
+    if not isinstance(auth, Auth):
+        raise ConfigurationError(
+            f"auth must be one of the grants, such as ClientCredentials, not {type(auth).__name__}"
+        )
+    for name, callback in (("hook", hook), ("on_refresh_token", on_refresh_token)):
+        if callback is not None and not callable(callback):
+            raise ConfigurationError(f"{name} must be callable, not {type(callback).__name__}")
+    if inspect.iscoroutinefunction(hook):
+        raise ConfigurationError("hook must be a plain function: nobody awaits it")

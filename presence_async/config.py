@@ -11,7 +11,7 @@ import re
 import ssl as ssl_module
 import sys
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, get_args
 from urllib.parse import urlsplit
 
 import attrs
@@ -27,6 +27,8 @@ __all__ = [
     "CallOptions",
     "ClientConfig",
     "Endpoints",
+    "Lane",
+    "Pacing",
     "ProxySettings",
     "login_base",
     "positive",
@@ -55,6 +57,12 @@ REGIONS: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 """The 18 regions: key to domain."""
+
+Lane: TypeAlias = Literal["interactive", "bulk", "polling"]
+"""Who goes first when the budget is short; see docs/limits-and-failures.md."""
+
+Pacing: TypeAlias = Literal["even", "burst"]
+"""Whether sweeps that exceed what is left of the budget are spread over the minute."""
 
 _LABEL: Final = r"[a-z0-9]([a-z0-9-]*[a-z0-9])?"
 _NAME: Final = re.compile(rf"{_LABEL}(\.{_LABEL})*", re.ASCII)
@@ -234,6 +242,12 @@ def _whole(name: str, value: Any, *, lowest: int) -> int:
     return value
 
 
+def _one_of(name: str, value: Any, choices: Any) -> None:
+    if not isinstance(value, str) or value not in get_args(choices):
+        known = ", ".join(map(repr, get_args(choices)))
+        raise ConfigurationError(f"{name} must be one of {known}, not {value!r}")
+
+
 def _proxy_url(url: Any) -> str:
     base = _base("proxy url", url, "http://host:port (username and password apart)")
     if base.scheme not in {"http", "https"} or base.path:
@@ -283,16 +297,25 @@ class CallOptions:
         max_wait: Longest single wait, in seconds, that a call accepts for a permit or
             for the vendor's Retry-After; beyond it RateLimitedError comes at once.
         retries: Attempts after the first; 0 turns retrying off.
+        lane: Who goes first when the budget is short; None for the lane of the operation:
+            "bulk" for calls about many users, else "interactive".
+        pacing: "even" spreads a sweep in the lanes "bulk" and "polling" over the minute
+            where it asks for more than is left of the budget; "burst" does not.
     """
 
     timeout: float = 150.0
     max_wait: float = 90.0
     retries: int = 3
+    lane: Lane | None = None
+    pacing: Pacing = "even"
 
     def __attrs_post_init__(self) -> None:
         positive("timeout", self.timeout)
         positive("max_wait", self.max_wait, zero=True)
         _whole("retries", self.retries, lowest=0)
+        if self.lane is not None:
+            _one_of("lane", self.lane, Lane)
+        _one_of("pacing", self.pacing, Pacing)
 
 
 @attrs.frozen(kw_only=True)
@@ -308,6 +331,7 @@ class ClientConfig:
         connect_timeout: Seconds to open a connection: look-up, proxy and TLS included.
         read_timeout: Seconds without a single byte of the answer.
         rate_limit: Requests a minute that one token may make (vendor default 300).
+        polling_share: Part of it, above 0 and up to 1, that the lane "polling" may use.
         max_response_bytes: Longest body that is read, after decompression.
         proxy: Explicit proxy or None.
         ssl: An SSLContext (private CA, client certificate), or None for the default
@@ -320,6 +344,7 @@ class ClientConfig:
     connect_timeout: float = 10.0
     read_timeout: float = 30.0
     rate_limit: int = 300
+    polling_share: float = 0.8
     max_response_bytes: int = 33_554_432
     proxy: ProxySettings | None = None
     ssl: ssl_module.SSLContext | None = None
@@ -330,6 +355,8 @@ class ClientConfig:
         positive("connect_timeout", self.connect_timeout)
         positive("read_timeout", self.read_timeout)
         _whole("rate_limit", self.rate_limit, lowest=1)
+        if positive("polling_share", self.polling_share) > 1:
+            raise ConfigurationError(f"polling_share must be at most 1, not {self.polling_share!r}")
         _whole("max_response_bytes", self.max_response_bytes, lowest=1)
         # Also refuses False, which would turn verification off.
         if self.ssl is not None and not isinstance(self.ssl, ssl_module.SSLContext):

@@ -215,7 +215,7 @@ class RowFailure:
         row: Index in the answer's list, from 0.
         field: Wire name of the field at fault (dotted when nested), "" for the whole row.
         reason: What was expected and which JSON type came; never the value itself.
-        row_id: The row's user id or id, when that much could be read.
+        row_id: The row's user id, id or event id, when that much could be read.
     """
 
     row: int

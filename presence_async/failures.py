@@ -27,7 +27,7 @@ from presence_async.wire import Response, retry_after_seconds
 if TYPE_CHECKING:
     from presence_async.routes import Route
 
-__all__ = ["api_error", "token_error"]
+__all__ = ["api_error", "item_error", "token_error"]
 
 _MESSAGE_LENGTH: Final = 500
 # A list of permissions may be longer than the part of a message that is worth showing.
@@ -107,6 +107,22 @@ def api_error(route: Route, response: Response) -> PresenceError:
     if kind is None:
         return InvalidRequestError(message, field=_field(body), **context)
     return kind(message, **context)
+
+
+def item_error(
+    route: Route, response: Response, reason: Any, *, retryable: bool
+) -> InvalidRequestError | ServerError:
+    """The error for one item that a successful answer lists as refused.
+
+    Args:
+        route: The operation.
+        response: Its answer.
+        reason: The vendor's text about the item, if it gives one.
+        retryable: Whether the vendor says that sending the item again may work.
+    """
+    kind = ServerError if retryable else InvalidRequestError
+    message = _text(reason) or "the vendor refused this item without a reason"
+    return kind(message, attempts=response.attempts, **_context(route, response))
 
 
 def _bodiless(status: int) -> str:

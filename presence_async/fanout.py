@@ -20,11 +20,11 @@ from collections.abc import (
     Iterable,
     Sequence,
 )
+from operator import length_hint
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast
 
-import attrs
-
 from presence_async.errors import ClosedError, InvalidRequestError, PresenceError
+from presence_async.outcomes import OnProgress, Outcome, Tally, tally_of
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -38,32 +38,6 @@ OutcomeT = TypeVar("OutcomeT")
 _END: Final = object()
 
 
-@attrs.frozen
-class Outcome(Generic[ItemT, ValueT]):
-    """What became of one item.
-
-    Attributes:
-        item: The item as it was given.
-        value: What the function returned; None when it failed.
-        error: What it raised, or None.
-    """
-
-    item: ItemT
-    value: ValueT | None = None
-    error: BaseException | None = None
-
-    @property
-    def ok(self) -> bool:
-        """True when the function returned."""
-        return self.error is None
-
-    def unwrap(self) -> ValueT:
-        """The value; raises the error of an item that failed."""
-        if self.error is not None:
-            raise self.error
-        return cast("ValueT", self.value)
-
-
 class _Run(Generic[ItemT, OutcomeT]):
     """The workers and what they share. Holds no reference to the consumer's `FanOut`."""
 
@@ -74,12 +48,15 @@ class _Run(Generic[ItemT, OutcomeT]):
         concurrency: int,
         *,
         ordered: bool,
+        tally: Tally | None,
     ) -> None:
         self._step = step
         self._items = items
         self._async_source: AsyncIterator[ItemT] | None = None
+        self._source: Any = None
         self._concurrency = concurrency
         self._ordered = ordered
+        self._tally = tally
         # Items pulled but not consumed: those in work and as many others, of which one is
         # looked ahead to.
         self._window = 2 * concurrency - 1
@@ -108,6 +85,13 @@ class _Run(Generic[ItemT, OutcomeT]):
         else:
             self._source = iter(items)
             self._look_ahead()
+        if self._tally is not None:
+            self._tally.start(self._loop)
+
+    def left(self) -> int | None:
+        """Items that nobody has taken yet, about (PEP 424); None when nobody knows."""
+        known = length_hint(self._async_source or self._source, -1) + 1  # the one ahead
+        return 0 if self._exhausted or self.reason is not None else known or None
 
     async def collect(self) -> list[OutcomeT]:
         """All outcomes. The caller is a worker itself, so a single item needs no task."""
@@ -146,7 +130,9 @@ class _Run(Generic[ItemT, OutcomeT]):
             if self._hired < self._concurrency and not self._exhausted:
                 # Each item brings one more worker, so few items never start many.
                 self.add_worker()
-            self._finished[index] = await self._step(item)
+            outcomes = self._finished[index] = await self._step(item)
+            if self._tally is not None:
+                self._tally.add(outcomes)
             self._ready.set()
 
     async def _take(self) -> tuple[int, ItemT] | None:
@@ -269,6 +255,7 @@ class FanOut(Generic[OutcomeT]):
         ordered: bool = False,
         on_start: Callable[[FanOut[Any]], None] | None = None,
         loses_nothing: bool = False,
+        tally: Tally | None = None,
     ) -> None:
         """Use `fan_out`; the arguments it does not have are for `get_many` and bulk updates.
 
@@ -280,8 +267,12 @@ class FanOut(Generic[OutcomeT]):
             on_start: Called when the first outcome is asked for.
             loses_nothing: Being aborted does not cut the steps off: they fail by themselves
                 and every item keeps its outcome. Only for one that is being awaited.
+            tally: Counts the outcomes.
         """
-        self._run: _Run[Any, OutcomeT] = _Run(step, items, concurrency, ordered=ordered)
+        self._run: _Run[Any, OutcomeT] = _Run(
+            step, items, concurrency, ordered=ordered, tally=tally
+        )
+        self.left = self._run.left
         self._on_start = on_start
         self._loses_nothing = loses_nothing
 
@@ -362,6 +353,7 @@ def fan_out(
     *,
     concurrency: int = 16,
     ordered: bool = False,
+    on_progress: OnProgress | None = None,
 ) -> FanOut[Outcome[ItemT, ValueT]]:
     """Call `function` on every item, at most `concurrency` at a time.
 
@@ -371,13 +363,16 @@ def fan_out(
         concurrency: Calls in flight at most.
         ordered: Outcomes in the order of the items instead of as they come. At most
             twice `concurrency` items are then held back by a slow one.
+        on_progress: Called with a `Progress` at the start and after every item. What it
+            raises is logged.
 
     Returns:
         An async iterator of one `Outcome` per item; await it for a list. An exception of
         `items` itself is raised after the outcomes of the items it gave.
 
     Raises:
-        InvalidRequestError: A concurrency below 1, or items that cannot be iterated.
+        InvalidRequestError: A concurrency below 1, items that cannot be iterated, or an
+            `on_progress` that is no plain function.
     """
     if not isinstance(items, Iterable | AsyncIterable):
         raise InvalidRequestError("items must be iterable or async iterable", field="items")
@@ -393,4 +388,10 @@ def fan_out(
             # Raised by the function, not sent to this worker: an outcome like any other.
             return (Outcome(item, error=error),)
 
-    return FanOut(step, items, concurrency=check_concurrency(concurrency), ordered=ordered)
+    return FanOut(
+        step,
+        items,
+        concurrency=check_concurrency(concurrency),
+        ordered=ordered,
+        tally=tally_of(on_progress, items),
+    )

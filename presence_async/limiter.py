@@ -1,36 +1,46 @@
 """Permits: how many requests the token may still make, and the queue of those who wait.
 
-The vendor counts 300 requests in a minute for a token and says nothing about its windows.
-A request may have reached its counter at any moment until its response came, so a permit
-comes back a whole window and a margin after the response; with no response, a little
-later still, counted from when we gave up. Counting from the send instead let 319 requests
-into a rolling minute when latency varied.
+The accounting is the ledger's (`presence_async.ledger`); this is the waiting around it: a
+queue in arrival order for each lane, one timer, no task. A waiter that is cancelled after
+it was served hands its permit on.
 
-`Ledger` is the accounting, pure: time comes in. `Limiter` is the waiting around it: one
-queue in arrival order, one timer, no task. A waiter that is cancelled after it was
-served hands its permit on.
+Lanes take turns only while permits are short. Of any four served in succession, at most
+one is not interactive while interactive calls wait; of any eight at least one is of bulk
+while bulk waits; of any twelve at least one is of polling while it waits and its share has
+permits. So nobody starves, whatever the others ask for.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections import OrderedDict, deque
-from typing import Final
+from collections import OrderedDict
+from itertools import cycle
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import attrs
 
 from presence_async.errors import RateLimitedError
+from presence_async.ledger import Ledger
 
-__all__ = ["LONGEST_TURN", "Ledger", "Limiter", "RateLimitStatus"]
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
-WINDOW: Final = 60.0
-MARGIN: Final = 1.0
-LOST_MARGIN: Final = 5.0
-# From serving a waiter to having its permit back, when the answer comes at once.
-AGAIN: Final = WINDOW + MARGIN
-# Within this every permit there is has come back once.
-LONGEST_TURN: Final = WINDOW + LOST_MARGIN
+    from presence_async.config import Lane
+
+__all__ = ["LANES", "Limiter", "RateLimitStatus"]
+
+# Whose turn it is, round and round; who does not wait is passed over.
+_TURNS: Final[tuple[Lane, ...]] = (
+    *("interactive", "interactive", "interactive", "bulk"),
+    *("interactive", "interactive", "interactive", "bulk"),
+    *("interactive", "interactive", "interactive", "polling"),
+)
+LANES: Final[tuple[Lane, ...]] = ("interactive", "bulk", "polling")
+# The value is the loop time up to which the waiter is willing to wait. Who is cancelled
+# leaves from the middle: too slow in a deque. And in a plain dict the first key gets slow
+# to find once many before it are gone.
+_Queue: TypeAlias = OrderedDict[asyncio.Future[None], float]
 
 
 @attrs.frozen
@@ -39,11 +49,11 @@ class RateLimitStatus:
 
     Attributes:
         limit: Requests a minute.
-        remaining: Requests that could be sent right now.
+        remaining: Requests that could be sent right now, by an interactive call.
         in_flight: Requests sent and not answered yet.
         waiting: Calls that wait for a permit.
-        next_free: Seconds until the next call could be served; 0.0 when at once. A lower
-            bound while every permit is in flight.
+        next_free: Seconds until the next interactive call could be served; 0.0 when at
+            once. A lower bound while every permit is in flight.
         paused_for: Seconds for which the vendor's Retry-After still holds everyone, or 0.0.
     """
 
@@ -55,86 +65,18 @@ class RateLimitStatus:
     paused_for: float
 
 
-class Ledger:
-    """Pure accounting of permits; `now` is any monotonic clock in seconds."""
-
-    __slots__ = ("_answered", "_lost", "in_flight", "limit")
-
-    def __init__(self, limit: int) -> None:
-        self.limit = limit
-        self.in_flight = 0
-        # The moments at which permits come back. Time only goes forward, so each of the two
-        # is in order by itself, and no limit is too high to keep.
-        self._answered: deque[float] = deque()
-        self._lost: deque[float] = deque()
-
-    def free(self, now: float) -> int:
-        """Permits to be had now."""
-        answered, lost = self._answered, self._lost
-        while answered and answered[0] <= now:
-            answered.popleft()
-        while lost and lost[0] <= now:
-            lost.popleft()
-        return self.limit - self.in_flight - len(answered) - len(lost)
-
-    def take(self) -> None:
-        """One permit goes out; only after `free` said there is one."""
-        self.in_flight += 1
-
-    def answered(self, now: float) -> None:
-        """The request of one permit was answered at `now`."""
-        self.in_flight -= 1
-        self._answered.append(now + AGAIN)
-
-    def lost(self, now: float) -> None:
-        """The request of one permit may have arrived, and no answer will come."""
-        self.in_flight -= 1
-        self._lost.append(now + LONGEST_TURN)
-
-    def unused(self) -> None:
-        """The request of one permit certainly never left."""
-        self.in_flight -= 1
-
-    def forecast(self, now: float, not_before: float, waiters: int) -> Forecast:
-        """When `waiters` can be served, at the soonest, and none of them before `not_before`.
-
-        A permit in flight comes back a window after an answer that may come now, and so
-        does one that serves a waiter, counted from then.
-        """
-        # Of a limit so high that it is none, no more than there are waiters for.
-        moments = [now] * min(self.free(now), waiters) + [now + AGAIN] * self.in_flight
-        moments += (*self._answered, *self._lost)
-        if not_before > now:
-            moments = [max(moment, not_before) for moment in moments]
-        # A permit that serves someone now may be back before a lost one is.
-        moments += [moment + AGAIN for moment in moments]
-        moments.sort()
-        return Forecast(moments[: self.limit])
-
-
-class Forecast:
-    """The soonest moment for each position in the queue; 0 is next."""
-
-    __slots__ = ("_moments",)
-
-    def __init__(self, moments: list[float]) -> None:
-        self._moments = moments  # of as many waiters as there are permits
-
-    def __getitem__(self, position: int) -> float:
-        rounds, index = divmod(position, len(self._moments))
-        return self._moments[index] + rounds * AGAIN
-
-
 class Limiter:
     """One gate for everyone who shares a token."""
 
-    def __init__(self, limit: int, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, limit: int, loop: asyncio.AbstractEventLoop, *, polling_limit: int | None = None
+    ) -> None:
         self._ledger = Ledger(limit)
+        # What polling has of it, counted the same way: so many in any window.
+        self._share = Ledger(limit if polling_limit is None else polling_limit)
         self._loop = loop
-        # In order of arrival; the value is the loop time up to which the waiter is willing
-        # to wait. Who is cancelled leaves from the middle: too slow in a deque. And in a
-        # plain dict the first key gets slow to find once many before it are gone.
-        self._waiters: OrderedDict[asyncio.Future[None], float] = OrderedDict()
+        self._waiters: Mapping[Lane, _Queue] = {lane: OrderedDict() for lane in LANES}
+        self._turn = 0
         self._paused_until = 0.0
         # Set exactly while somebody waits.
         self._timer: asyncio.TimerHandle | None = None
@@ -145,77 +87,115 @@ class Limiter:
         """The budget right now."""
         now = self._loop.time()
         paused = max(0.0, self._paused_until - now)
-        waiting = len(self._waiters)
         return RateLimitStatus(
             limit=self._ledger.limit,
-            remaining=0 if paused or waiting else self._ledger.free(now),
+            remaining=0 if paused or self._contended(now) else self._ledger.free(now),
             in_flight=self._ledger.in_flight,
-            waiting=waiting,
-            next_free=self._forecast(now, waiting + 1)[waiting] - now,
+            waiting=sum(map(len, self._waiters.values())),
+            next_free=self._soonest(now, "interactive")[1] - now,
             paused_for=paused,
         )
 
-    def try_acquire(self) -> bool:
+    def room(self, lane: Lane) -> tuple[int, int]:
+        """Permits that `lane` could still take now, and how many it has in all."""
+        now = self._loop.time()
+        ledger = self._share if lane == "polling" else self._ledger
+        return min(ledger.free(now), self._ledger.free(now)), ledger.limit
+
+    def gap(self, lane: Lane) -> float:
+        """Seconds between requests of `lane` that spread its permits; none in a pause.
+
+        In a pause there is nothing to spread: who must wait that long, or cannot, is to
+        hear it now.
+        """
+        now = self._loop.time()
+        if now < self._paused_until:
+            return 0.0
+        ledger = self._share if lane == "polling" else self._ledger
+        return max(ledger.gap(now), self._ledger.gap(now))
+
+    def try_acquire(self, lane: Lane = "interactive") -> bool:
         """Take a permit if one is to be had at once and nobody waits for it."""
         now = self._loop.time()
-        if self._waiters or now < self._paused_until or self._ledger.free(now) <= 0:
+        if (
+            (self._timer is not None and self._contended(now))
+            or now < self._paused_until
+            or self._ledger.free(now) <= 0
+        ):
             return False
+        if lane == "polling":
+            if self._share.free(now) <= 0:
+                return False
+            self._share.take()
         self._ledger.take()
         return True
 
-    async def acquire(self, latest: float) -> None:
-        """Take a permit, in order of arrival.
+    def _contended(self, now: float) -> bool:
+        """Whether somebody waits for any permit, and not only for polling's share."""
+        interactive, bulk, polling = self._waiters.values()
+        return bool(interactive or bulk or (polling and self._share.free(now) > 0))
+
+    async def acquire(self, latest: float, lane: Lane = "interactive") -> None:
+        """Take a permit, in order of arrival within the lane.
 
         Args:
             latest: Loop time up to which the caller is willing to wait.
+            lane: Whose turns it takes.
 
         Raises:
             RateLimitedError: It cannot be served by then; said as soon as that is clear,
                 mostly at once, with `retry_after` the seconds until it could be.
         """
-        if self.try_acquire():
+        if self.try_acquire(lane):
             return
         now = self._loop.time()
-        waiting = len(self._waiters)
-        forecast = self._forecast(now, waiting + 1)
-        soonest = forecast[waiting]
+        first, soonest = self._soonest(now, lane)
         if soonest > latest:
-            raise self._too_late(soonest - now)
+            raise self._too_late(soonest - now, lane)
         waiter = self._loop.create_future()
-        self._waiters[waiter] = latest
-        if self._timer is None:
-            self._arm(forecast[0])
+        self._waiters[lane][waiter] = latest
+        if self._timer is None or first < self._timer.when():
+            self._arm(first)
         try:
             await waiter
         except asyncio.CancelledError:
-            self._leave(waiter)
+            self._leave(waiter, lane)
             raise
 
-    def _leave(self, waiter: asyncio.Future[None]) -> None:
+    def _leave(self, waiter: asyncio.Future[None], lane: Lane) -> None:
         """A cancelled waiter goes; what it was just handed goes to the next one."""
         if waiter.cancelled():
             # It may be out of the queue already, passed over in this same turn.
-            self._waiters.pop(waiter, None)
-            if not self._waiters:
+            self._waiters[lane].pop(waiter, None)
+            if not any(self._waiters.values()):
                 self.close()
         elif waiter.exception() is None:
-            self.unused()
+            self.unused(lane)
 
-    def answered(self) -> None:
-        """The holder's request was answered now."""
-        self._ledger.answered(self._loop.time())
+    def answered(self, lane: Lane = "interactive") -> float:
+        """The holder's request was answered now; the loop time, for whoever measures it."""
+        now = self._loop.time()
+        self._ledger.answered(now)
+        if lane == "polling":
+            self._share.answered(now)
+        return now
 
-    def lost(self) -> None:
+    def lost(self, lane: Lane = "interactive") -> None:
         """The holder's request may have arrived, and no answer will come."""
-        self._ledger.lost(self._loop.time())
+        now = self._loop.time()
+        self._ledger.lost(now)
+        if lane == "polling":
+            self._share.lost(now)
 
-    def unused(self) -> None:
+    def unused(self, lane: Lane = "interactive") -> None:
         """The holder's request certainly never left: its permit is free again."""
         self._ledger.unused()
+        if lane == "polling":
+            self._share.unused()
         if self._loop.time() < self._paused_until:
             # It serves somebody when the pause ends, which may be before the timer.
             self._look_ahead()
-        else:
+        elif self._timer is not None:
             self._serve()
 
     def pause(self, seconds: float) -> None:
@@ -231,14 +211,47 @@ class Limiter:
             self._timer.cancel()
             self._timer = None
 
-    def _forecast(self, now: float, waiters: int) -> Forecast:
-        return self._ledger.forecast(now, self._paused_until, waiters)
+    def _soonest(self, now: float, lane: Lane) -> tuple[float, float]:
+        """When the first of `lane`, and when one who joins it now, could be served."""
+        place = len(self._waiters[lane])
+        position = place + self._ahead(now, lane, place)
+        forecast = self._ledger.forecast(now, self._paused_until, position + 1)
+        first, soonest = forecast[0], forecast[position]
+        if lane == "polling":
+            share = self._share.forecast(now, self._paused_until, place + 1)
+            first, soonest = max(first, share[0]), max(soonest, share[place])
+        return first, soonest
 
-    def _too_late(self, wait: float) -> RateLimitedError:
-        paused = self._paused_until > self._loop.time()
+    def _ahead(self, now: float, lane: Lane, place: int) -> int:
+        """How many of those who wait in other lanes are served before `place` of `lane`.
+
+        At least: whoever waits for polling's share is not counted on.
+        """
+        if not any(queue for other, queue in self._waiters.items() if other != lane):
+            return 0
+        rounds, left = divmod(place, _TURNS.count(lane))
+        others = {other: rounds * _TURNS.count(other) for other in LANES if other != lane}
+        turn = self._turn
+        while (whose := _TURNS[turn % len(_TURNS)]) != lane or left:
+            turn += 1
+            if whose == lane:
+                left -= 1
+            else:
+                others[whose] += 1
+        room = {"polling": self._share.free(now)}
+        return sum(
+            min(turns, len(self._waiters[other]), room.get(other, turns))
+            for other, turns in others.items()
+        )
+
+    def _too_late(self, wait: float, lane: Lane) -> RateLimitedError:
+        now = self._loop.time()
+        paused = self._paused_until > now
         why = f"the budget of {self._ledger.limit} requests a minute is spent"
         if paused:
             why = "the vendor asked everyone with this token to pause (429)"
+        elif lane == "polling" and self._share.free(now) <= 0 < self._ledger.free(now):
+            why = f"polling's share of {self._share.limit} requests a minute is spent"
         return RateLimitedError(
             f"{why}; this call could be served in {wait:.1f} s at the soonest, which is beyond "
             "its max_wait or timeout",
@@ -247,6 +260,7 @@ class Limiter:
         )
 
     def _arm(self, when: float) -> None:
+        self.close()
         self._timer = self._loop.call_at(when, self._due, context=self._context)
 
     def _due(self) -> None:
@@ -256,17 +270,29 @@ class Limiter:
         self._look_ahead()
 
     def _serve(self) -> None:
-        """Hand free permits to the head of the queue."""
+        """Hand free permits to those whose turn it is."""
         now = self._loop.time()
         free = 0 if now < self._paused_until else self._ledger.free(now)
-        while free > 0 and self._waiters:
-            waiter, _ = self._waiters.popitem(last=False)
-            if not waiter.done():
-                self._ledger.take()
-                free -= 1
-                waiter.set_result(None)
-        if not self._waiters:
+        while free > 0 and (waiter := self._next(now)) is not None:
+            self._ledger.take()
+            free -= 1
+            waiter.set_result(None)
+        if not any(self._waiters.values()):
             self.close()
+
+    def _next(self, now: float) -> asyncio.Future[None] | None:
+        """Take whoever's turn it is out of the queue; None when nobody can be served."""
+        for turn in range(self._turn, self._turn + len(_TURNS)):
+            lane = _TURNS[turn % len(_TURNS)]
+            queue = self._waiters[lane]
+            while queue and (lane != "polling" or self._share.free(now) > 0):
+                waiter, _ = queue.popitem(last=False)
+                if not waiter.done():
+                    self._turn = (turn + 1) % len(_TURNS)
+                    if lane == "polling":
+                        self._share.take()
+                    return waiter
+        return None
 
     def _look_ahead(self) -> None:
         """Turn away who turns out to come too late; set the timer for the next moment.
@@ -275,19 +301,37 @@ class Limiter:
         is willing to wait for less than the timer, so nobody waits for longer than that.
         """
         self.close()
-        if not self._waiters:
+        if not any(self._waiters.values()):
             return
         now = self._loop.time()
-        forecast = self._forecast(now, len(self._waiters))
-        staying: OrderedDict[asyncio.Future[None], float] = OrderedDict()
-        for waiter, latest in self._waiters.items():
-            soonest = forecast[len(staying)]
-            if waiter.done():
-                continue
-            if soonest <= latest:
-                staying[waiter] = latest
-            else:
-                waiter.set_exception(self._too_late(soonest - now))
+        left = sum(map(len, self._waiters.values()))
+        forecast = self._ledger.forecast(now, self._paused_until, left)
+        # One more than needed: nobody may wait for polling.
+        share = self._share.forecast(now, self._paused_until, len(self._waiters["polling"]) + 1)
+        room = self._share.free(now)
+        staying: dict[Lane, _Queue] = {lane: OrderedDict() for lane in LANES}
+        position = 0
+        turns = (*_TURNS[self._turn :], *_TURNS[: self._turn])
+        lanes = cycle([lane for lane in turns if self._waiters[lane]])
+        while left:
+            lane = next(lanes)
+            place, queue = len(staying[lane]), self._waiters[lane]
+            while queue:
+                waiter, latest = queue.popitem(last=False)
+                left -= 1
+                if waiter.done():
+                    continue
+                soonest = forecast[position]
+                if lane == "polling":
+                    soonest = max(soonest, share[place])
+                if soonest <= latest:
+                    staying[lane][waiter] = latest
+                    # Who waits for polling's share is not counted on.
+                    position += lane != "polling" or place < room
+                    break
+                waiter.set_exception(self._too_late(soonest - now, lane))
         self._waiters = staying
-        if staying:
+        if staying["interactive"] or staying["bulk"]:
             self._arm(forecast[0])
+        elif staying["polling"]:
+            self._arm(max(forecast[0], share[0]))

@@ -28,6 +28,7 @@ _SNAKE: Final = {
     "sourceId": "source_id",
     "definitionId": "definition_id",
     "presenceId": "presence_id",
+    "ucIntegrationId": "uc_integration_id",
 }
 
 
@@ -187,6 +188,23 @@ REPLACE_SETTINGS: Final = Route(
 
 LIST_USERS: Final = _get("/api/v2/users")
 GET_ME: Final = _get("/api/v2/users/me")
+
+# Not repeatable: events have ids, but nobody documents that the vendor ignores a repeat, and
+# an older presence must not follow a newer one.
+INJECT_EVENTS: Final = Route(
+    "POST",
+    "/api/v2/events/users/presence",
+    False,
+    ("presence:userPresence:inject",),
+    needs_all=False,
+)
+INGEST_THIRD_PARTY: Final = Route(
+    "PUT",
+    "/api/v2/integrations/unifiedcommunications/{ucIntegrationId}/thirdpartypresences",
+    False,
+    ("integration:presence:edit",),
+    needs_all=False,
+)
 
 TOKEN: Final = Route("POST", "/oauth/token", repeatable=False)
 """The login host's token endpoint; not an API route, so not in `ALL_ROUTES`."""

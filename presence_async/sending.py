@@ -69,6 +69,11 @@ class SendPath:
         self._chance = chance
         self._emit = emit
         self._budget = RetryBudget()
+        self.latency: float | None = None
+        """Seconds from sending to the end of an answer: a moving mean, None before the first.
+
+        Each answer counts an eighth, as in the round-trip times of TCP (RFC 6298).
+        """
 
     async def perform(self, call: Call) -> Response:
         """Attempts until one succeeds or nothing speaks for another."""
@@ -136,6 +141,8 @@ class SendPath:
 
     async def _token(self, call: Call) -> Token:
         """Wait for a token. What fails here is about the token: the call is not repeated."""
+        if call.pacer is not None:
+            call.pacer.end()  # all wait for the same one, and not some after the others
         try:
             return await self._keeper.acquire()
         except (PresenceConnectionError, PresenceTimeoutError):
@@ -146,11 +153,13 @@ class SendPath:
         self, call: Call, token: Token, exchange: Exchange
     ) -> tuple[Response, Token]:
         """One wire request under one permit; also tells which token it carried."""
-        limiter = self._limiter
-        if not limiter.try_acquire():
+        limiter, lane = self._limiter, call.lane
+        if not limiter.try_acquire(lane):
             await self._wait_for_permit(call)
             # The wait may have outlived the token.
             token = self._keeper.fresh() or token
+        if call.pacer is not None:
+            call.pacer.end()
         call.attempts += 1
         exchange.sent = exchange.stale = False
         request = call.request
@@ -166,7 +175,9 @@ class SendPath:
         except BaseException as error:
             self._unanswered(call, exchange, error, started)
             raise
-        limiter.answered()
+        seconds = limiter.answered(lane) - started
+        latency = self.latency
+        self.latency = seconds if latency is None else latency + (seconds - latency) / 8
         if not response.ok:
             self._refused(call, response)
         self._attempt_finished(call, started, response, None)
@@ -174,7 +185,7 @@ class SendPath:
 
     async def _wait_for_permit(self, call: Call) -> None:
         now = self._loop.time()
-        await self._limiter.acquire(call.latest(now))
+        await self._limiter.acquire(call.latest(now), call.lane)
         waited = self._loop.time() - now
         route = call.request.route
         _LOGGER.debug("%s %s waited %.2f s for a permit", route.method, route.template, waited)
@@ -186,10 +197,10 @@ class SendPath:
     ) -> None:
         """Book a wire request that no answer came to."""
         if exchange.sent:
-            self._limiter.lost()
+            self._limiter.lost(call.lane)
             call.maybe_applied |= call.request.route.writes
         else:
-            self._limiter.unused()
+            self._limiter.unused(call.lane)
         failure = error if isinstance(error, PresenceError) else call.interruption
         self._attempt_finished(call, started, None, failure)
 

@@ -23,6 +23,8 @@ from presence_async.errors import (
     PresenceError,
     RateLimitedError,
 )
+from presence_async.fanout import FanOut, check_concurrency
+from presence_async.forecast import SweepForecast, forecast, sweep_seconds
 from presence_async.grants import Auth, StaticToken, TokenRequest
 from presence_async.hooks import (
     Hook,
@@ -30,17 +32,19 @@ from presence_async.hooks import (
     RequestFinished,
     RequestStarted,
 )
-from presence_async.limiter import LONGEST_TURN, Limiter, RateLimitStatus
+from presence_async.ledger import LONGEST_TURN, share_of
+from presence_async.limiter import LANES, Limiter, RateLimitStatus
+from presence_async.pacing import Pacer
 from presence_async.routes import TOKEN
 from presence_async.sending import SendPath
 from presence_async.transport import Exchange, Transport
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sized
 
     import aiohttp
 
-    from presence_async.config import CallOptions, ClientConfig
+    from presence_async.config import CallOptions, ClientConfig, Lane
     from presence_async.wire import Request, Response
 
 __all__ = ["PresenceSession"]
@@ -95,7 +99,9 @@ class PresenceSession:
         self._ending = asyncio.Event()
         self._transport = Transport(self._config, self._http)
         self._calls = Calls(self._loop)
-        self._limiter = Limiter(self._config.rate_limit, self._loop)
+        self._limiter = Limiter(
+            self._config.rate_limit, self._loop, polling_limit=self._budget("polling")
+        )
         self._keeper = TokenKeeper(
             self._auth,
             self._post_token_request,
@@ -116,6 +122,10 @@ class PresenceSession:
             chance=self._chance,
             emit=None if self._hook is None else self.emit,
         )
+        self._pacers = {
+            lane: Pacer(lane, self._limiter, loop=self._loop, work=self._work, rest=self._rest)
+            for lane in LANES
+        }
         self._state = "open"
 
     async def aclose(self) -> None:
@@ -172,6 +182,34 @@ class PresenceSession:
         self.check_usable()
         return self._limiter.status()
 
+    def forecast(
+        self, users: int | Sized, interval: float | None, options: CallOptions, concurrency: int
+    ) -> SweepForecast:
+        """What a sweep of `users` takes in the lane of `options`; needs no open session."""
+        return forecast(
+            users,
+            interval,
+            budget=self._budget(options.lane),
+            latency=None if self._state == "not entered" else self._path.latency,
+            concurrency=check_concurrency(concurrency),
+            pacing=options.pacing,
+        )
+
+    def _budget(self, lane: Lane | None) -> int:
+        """Requests a minute that a lane may make."""
+        limit = self._config.rate_limit
+        return share_of(limit, self._config.polling_share) if lane == "polling" else limit
+
+    def _work(self) -> int | None:
+        """Requests that the sweeps under way still have to send; None when nobody knows."""
+        total = 0
+        for adopted in self._adopted:
+            left = adopted.left() if isinstance(adopted, FanOut) else 0
+            if left is None:
+                return None
+            total += left
+        return total
+
     def emit(self, record: Record) -> None:
         """Show `record` to the hook, if there is one."""
         if self._hook is None:
@@ -183,15 +221,22 @@ class PresenceSession:
 
     # -- sending
 
-    async def send(self, request: Request, options: CallOptions) -> Response:
+    async def send(
+        self, request: Request, options: CallOptions, pacer: Pacer | None = None
+    ) -> Response:
         """Send one request, with everything that belongs to it; a 2xx answer comes back.
+
+        Args:
+            request: What to send.
+            options: The options of the call.
+            pacer: Where its turn ends once it has its permit; for `send_in_turn`.
 
         Raises:
             PresenceError: Whatever kept it from succeeding; see `presence_async.errors`.
         """
         self.check_usable()
         self._numbers += 1
-        call = Call(request, options, self._numbers, self._loop.time())
+        call = Call(request, options, self._numbers, self._loop.time(), pacer)
         if self._hook is not None:
             return await self._observed(call)
         return await self._guarded(call)
@@ -203,14 +248,37 @@ class PresenceSession:
         that late is refused by the limiter, rests, and queues up again. The vendor's own
         pauses and a `max_wait` too short for one turn of the budget are refusals as ever.
         """
-        while True:
-            try:
-                return await self.send(request, options)
-            except RateLimitedError as error:
-                rest = error.retry_after or 0.0
-                if error.status is not None or error.paused or rest <= LONGEST_TURN:
-                    raise
-            await self._rest(rest - LONGEST_TURN)
+        self.check_usable()
+        pacer = self._pacers[options.lane or "bulk"]
+        await pacer.begin(options)
+        try:
+            while True:
+                try:
+                    return await self.send(request, options, pacer)
+                except RateLimitedError as error:
+                    rest = error.retry_after or 0.0
+                    if error.status is not None or error.paused:
+                        raise
+                    if rest <= LONGEST_TURN and (error.attempts or _hasty(options)):
+                        error.message += self._advice(options)
+                        raise
+                await self._rest(rest - LONGEST_TURN)
+        finally:
+            pacer.end()
+
+    def _advice(self, options: CallOptions) -> str:
+        """What would work for a sweep that the budget had no turn for in time."""
+        advice = f"; a sweep waits for its turns with max_wait and timeout from {LONGEST_TURN:g} s"
+        left = self._work()
+        if not left:
+            return advice
+        seconds = sweep_seconds(
+            left,
+            budget=self._budget(options.lane),
+            latency=self._path.latency or 0.0,
+            pacing=options.pacing,
+        )
+        return f"{advice}: the {left:,} requests still to be sent take at least {seconds:.0f} s"
 
     async def _rest(self, seconds: float) -> None:
         """Sleep, or less when the session is closed meanwhile."""
@@ -277,3 +345,8 @@ class PresenceSession:
         except PresenceError as error:
             error.outcome_unknown = exchange.sent
             raise
+
+
+def _hasty(options: CallOptions) -> bool:
+    """Whether a call waits for less than one turn of the budget."""
+    return min(options.max_wait, options.timeout) < LONGEST_TURN

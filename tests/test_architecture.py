@@ -36,23 +36,29 @@ TABLE = {
     "failures": Row("errors secret wire", "", "routes"),
     "grants": Row("config errors secret", "attrs"),
     "environment": Row("config errors grants secret"),
-    "limiter": Row("errors", "attrs"),
-    "calls": Row("errors", "", "config wire"),
-    "fanout": Row("errors", "attrs"),
+    "ledger": Row(),
+    "limiter": Row("errors ledger", "attrs", "config"),
+    "pacing": Row("", "", "config limiter"),
+    "forecast": Row("errors ledger", "attrs", "config"),
+    "calls": Row("errors", "", "config pacing wire"),
+    "outcomes": Row("errors", "attrs"),
+    "fanout": Row("errors outcomes"),
     "converter": Row("errors models", "attrs cattrs orjson"),
+    "rows": Row("converter errors models", "attrs"),
     "auth": Row("errors failures grants hooks retry routes secret", "attrs", "wire"),
     "transport": Row("errors secret wire", "aiohttp yarl", "config routes"),
     "sending": Row("errors failures hooks retry transport wire", "", "auth calls limiter"),
     "session": Row(
-        "auth calls errors grants hooks limiter routes sending transport",
+        "auth calls errors fanout forecast grants hooks ledger limiter pacing routes sending "
+        "transport",
         "",
         "config wire aiohttp",
     ),
-    "resources": Row("converter errors fanout models routes wire", "attrs"),
+    "resources": Row("converter errors failures fanout models outcomes routes rows wire", "attrs"),
     "client": Row(
         "config environment errors grants resources session",
         "attrs",
-        "auth hooks limiter aiohttp",
+        "auth forecast hooks limiter aiohttp",
     ),
     "simulator": Row("", "aiohttp attrs orjson"),
     "demo": Row("client grants hooks simulator", "attrs", "errors models resources"),
@@ -62,7 +68,8 @@ TABLE = {
     ".": Row(
         "",
         "",
-        "client config converter errors fanout grants hooks limiter models resources secret",
+        "client config converter errors fanout forecast grants hooks limiter models outcomes "
+        "resources rows secret",
     ),
 }
 # No await, no event loop, no clock, no chance, no environment: all of it comes in from outside.
@@ -78,7 +85,10 @@ PURE = [
     "failures",
     "grants",
     "environment",
+    "ledger",
+    "forecast",
     "converter",
+    "rows",
 ]
 IMPURE_MODULES = {"asyncio", "time", "random", "os", "socket", "threading", "secrets"}
 # A fresh PKCE verifier is the one thing made of chance, and made on request only.

@@ -19,6 +19,9 @@ from presence_async import (
     PresenceSettings,
     Source,
     StaticToken,
+    UCThirdPartyPresence,
+    UpdateRow,
+    UserPresenceEvent,
     resources,
     routes,
 )
@@ -31,7 +34,7 @@ ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "docs" / "operations.md").read_text()
 OPENAPI = json.loads((ROOT / "tests" / "data" / "presence-openapi.json").read_text())
 # Tags of the document whose operations are not in this library, and the token endpoint.
-LATER = {"Notifications", "Related", "OAuth"}
+LATER = {"Notifications", "OAuth"}
 
 _ROW = re.compile(
     r"^\| (GET|POST|PUT|PATCH|DELETE) \| `([^`]+)` \| ([^|]+) \| (.+) \|$", re.MULTILINE
@@ -75,14 +78,14 @@ def documented() -> dict[str, dict[str, Any]]:
 
 
 def test_the_table_is_complete() -> None:
-    """It holds the document's 27 operations, the removed one and the two of users, once each."""
+    """It holds the document's 27 operations, the removed one and four neighbours, once each."""
     operations = [row.operation for row in ROWS]
     assert sorted(operations) == sorted(documented())
     presence = [name for name, found in documented().items() if found["tags"] == ["Presence"]]
     removed = [name for name in presence if documented()[name].get("x-status") == "removed"]
     assert removed == ["GET /api/v2/users/{userId}/presences/microsoftteams"]
     assert len(presence) == 27 + 1
-    assert len(operations) == 27 + 1 + 2
+    assert len(operations) == 27 + 1 + 4
 
 
 def test_the_table_is_that_of_the_routes() -> None:
@@ -116,6 +119,7 @@ NAMES: dict[str, Any] = {
     "user_id": "u-1",
     "source": "Outlook",
     "ids": ["u-1"],
+    "rows": [UpdateRow(line=2, email="ann@example.com", message="back soon")],
     "definition_id": "d-1",
     "presence_id": "p-1",
     "source_id": "s-1",
@@ -123,6 +127,9 @@ NAMES: dict[str, Any] = {
     "older": OrganizationPresence(language_labels={}),
     "calendar": Source(name="Calendar"),
     "settings": PresenceSettings(),
+    "uc_integration_id": "i-1",
+    "event": UserPresenceEvent(user_id="u-1", source_id="s-1"),
+    "report": UCThirdPartyPresence(email="ann@example.com", presence="Busy"),
 }
 CALLS = [(row.operation, call) for row in ROWS for call in row.calls]
 

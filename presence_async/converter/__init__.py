@@ -128,12 +128,13 @@ def structure_rows(data: _Json, cls: type[M]) -> Rows[M]:
     return _rows(value, cls)
 
 
-def structure_listing(data: _Json, cls: type[M]) -> M:
+def structure_listing(data: _Json, cls: type[M], rows: str = "entities") -> M:
     """Make an entity listing; bad rows of `entities` end up in its `failures`.
 
     Args:
         data: The JSON document, UTF-8 without a byte order mark.
         cls: A listing, i.e. a model with `entities` and `failures`.
+        rows: The field that is called `entities` in most listings.
 
     Returns:
         The listing. Without `entities` in the answer, it has none.
@@ -145,11 +146,11 @@ def structure_listing(data: _Json, cls: type[M]) -> M:
     whole: M | Mismatch = attempt(_converter.get_structure_hook(cls), value, cls)
     if not isinstance(whole, Mismatch):
         return whole
-    if type(value) is not dict or type(value.get("entities")) is not list:
+    if type(value) is not dict or type(value.get(rows)) is not list:
         raise _decode_error(whole, cls)
-    shell = _structured(value | {"entities": []}, cls)
-    rows = _rows(value["entities"], get_args(get_type_hints(cls)["entities"])[0])
-    changes: dict[str, Any] = {"entities": tuple(rows.decoded), "failures": rows.failures}
+    shell = _structured(value | {rows: []}, cls)
+    read = _rows(value[rows], get_args(get_type_hints(cls)[rows])[0])
+    changes: dict[str, Any] = {rows: tuple(read.decoded), "failures": read.failures}
     return attrs.evolve(shell, **changes)
 
 
@@ -273,7 +274,7 @@ def _rows(rows: list[Any], cls: type[M]) -> Rows[M]:
 
 
 def _row_id(row: Any) -> str | None:
-    ids = [row.get("userId"), row.get("id")] if type(row) is dict else []
+    ids = [row.get(name) for name in ("userId", "id", "eventId")] if type(row) is dict else []
     return next((id_ for id_ in ids if type(id_) is str), None)
 
 

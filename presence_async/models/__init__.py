@@ -13,6 +13,12 @@ from presence_async.models.definitions import (
     OrganizationPresenceEntityListing,
 )
 from presence_async.models.error_body import Detail, ErrorBody, Limit
+from presence_async.models.events import (
+    BatchEventResponse,
+    EventError,
+    UCThirdPartyPresence,
+    UserPresenceEvent,
+)
 from presence_async.models.presences import (
     MutableUserPresence,
     PresenceDefinition,
@@ -37,9 +43,11 @@ from presence_async.models.users import (
 
 __all__ = [
     "UNSET",
+    "BatchEventResponse",
     "Detail",
     "Division",
     "ErrorBody",
+    "EventError",
     "Limit",
     "Maybe",
     "Model",
@@ -57,10 +65,12 @@ __all__ = [
     "SourceEntityListing",
     "SystemPresence",
     "SystemPresenceName",
+    "UCThirdPartyPresence",
     "UcUserPresence",
     "Unset",
     "User",
     "UserEntityListing",
     "UserPresence",
+    "UserPresenceEvent",
     "UserPrimarySource",
 ]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from presence_async.resources.bulk import Bulk
 from presence_async.resources.definitions import Definitions
+from presence_async.resources.events import Events
 from presence_async.resources.legacy_definitions import LegacyDefinitions
 from presence_async.resources.settings import Settings
 from presence_async.resources.sources import Sources
@@ -36,6 +37,7 @@ class Resources(NamedTuple):
     sources: Sources
     settings: Settings
     users: Users
+    events: Events
 
 
 def build(
@@ -63,4 +65,5 @@ def build(
         sources=Sources(send),
         settings=Settings(send),
         users=Users(send),
+        events=Events(send_in_turn, adopt),
     )

@@ -2,81 +2,43 @@
 
 from __future__ import annotations
 
-import re
-from collections import Counter
-from collections.abc import AsyncIterable, Container, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
-from urllib.parse import unquote
+import inspect
+import logging
+import math
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
 
-import attrs
-
-from presence_async import converter, routes
-from presence_async.errors import DecodeError, InvalidRequestError, PresenceError, RowFailure
+from presence_async.errors import ClosedError, InvalidRequestError, PresenceError
 from presence_async.fanout import FanOut, check_concurrency
-from presence_async.models import (
-    MutableUserPresence,
-    PresenceDefinition,
-    SystemPresenceName,
-    UserPresence,
-)
-from presence_async.resources._base import Resource, Send, check_text, context, decoded, writable
+from presence_async.outcomes import OnProgress, tally_of
+from presence_async.resources._base import Resource, Send
 from presence_async.resources._halving import Halving
+from presence_async.resources.definitions import Definitions
 from presence_async.resources.reading import PURECLOUD, PresenceOutcome
+from presence_async.resources.resolving import resolved
+from presence_async.resources.settling import SETTLING_TIME, Pause, Settler
+from presence_async.resources.updating import (
+    ITEMS,
+    Row,
+    UpdateItem,
+    UpdateOutcome,
+    checked_items,
+    encoded,
+    put,
+)
+from presence_async.resources.users import Users
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Sequence
 
-    from presence_async.converter import Rows
+    from presence_async.models import MutableUserPresence
     from presence_async.resources.system_presences import SystemPresences
     from presence_async.resources.user_presences import UserPresences
+    from presence_async.rows import UpdateRow
 
-__all__ = ["Bulk", "UpdateItem", "UpdateOutcome"]
+__all__ = ["Bulk"]
 
-# The vendor publishes no item limit for the bulk write; a third-party client sends 50.
-BULK_UPDATE_LIMIT: Final = 50
-# `request.bytes.max` of the vendor's limits page: 413 beyond it.
-BODY_LIMIT: Final = 512_000
-
-UpdateItem: TypeAlias = MutableUserPresence | tuple[str, str | PresenceDefinition | UserPresence]
-"""A whole row, or (user id, presence): a definition id, the name of a system presence in any
-spelling, a `PresenceDefinition`, or a `UserPresence` with whatever is to change."""
-
-
-@attrs.frozen
-class UpdateOutcome:
-    """What became of one item of a bulk update.
-
-    Attributes:
-        item: The item as it was given.
-        user_id: Whose presence it is about.
-        presence: The presence as the vendor answered it, or None.
-        error: Why it is not known to be applied, or None.
-    """
-
-    item: UpdateItem
-    user_id: str
-    presence: UserPresence | None = None
-    error: PresenceError | None = None
-
-    @property
-    def status(self) -> Literal["applied", "rejected", "unknown"]:
-        """Unknown: it may have taken effect; read the user back to find out."""
-        if self.error is None:
-            return "applied"
-        return "unknown" if self.error.outcome_unknown else "rejected"
-
-
-@attrs.frozen
-class _Row:
-    """One item, checked and encoded."""
-
-    item: UpdateItem
-    user_id: str
-    body: bytes = attrs.field(repr=False)
-
-    def outcome(self, error: PresenceError) -> UpdateOutcome:
-        """What became of it when its request failed."""
-        return UpdateOutcome(self.item, self.user_id, error=error)
+_LOGGER: Final = logging.getLogger("presence_async.bulk")
 
 
 class Bulk(Resource):
@@ -103,6 +65,7 @@ class Bulk(Resource):
         *,
         source: str = PURECLOUD,
         concurrency: int = 16,
+        on_progress: OnProgress | None = None,
     ) -> list[PresenceOutcome]:
         """Read the presences of any number of users. No permission needed.
 
@@ -112,6 +75,7 @@ class Bulk(Resource):
             ids: User ids; each distinct one is read once.
             source: "purecloud" or an ad hoc source name.
             concurrency: Requests in flight at most.
+            on_progress: Called with a `Progress` at the start and after every request.
 
         Returns:
             One outcome per distinct id, in the order of their first appearance.
@@ -120,194 +84,184 @@ class Bulk(Resource):
             InvalidRequestError: An argument that is none of these, before any request.
         """
         return await self._user_presences.get_many(
-            ids, source=source, concurrency=concurrency, ordered=True, dedupe="all"
+            ids,
+            source=source,
+            concurrency=concurrency,
+            ordered=True,
+            dedupe="all",
+            on_progress=on_progress,
         )
 
     async def update(
         self,
-        items: Iterable[UpdateItem],
+        items: Iterable[UpdateItem] | AsyncIterable[UpdateItem],
         *,
         source: str = "PURECLOUD",
         concurrency: int = 4,
+        settle: bool = True,
+        settling_time: float = SETTLING_TIME,
+        on_outcome: Callable[[UpdateOutcome], object] | None = None,
+        on_progress: OnProgress | None = None,
     ) -> list[UpdateOutcome]:
         """Change the presences of any number of users (bulk PUT).
 
-        Any of `presence:userPresence:edit`. Split by 50 items and by 512,000 bytes. A
-        request is never sent twice unless the first certainly took no effect; a chunk
+        Any of `presence:userPresence:edit`. Split by 50 items and by 512,000 bytes; a chunk
         that the vendor refuses is split until the item at fault is found.
+
+        A request that is lost (the connection broke, no answer in time, 408 or 5xx) may have
+        taken effect. After a settling time its users are read back: what was not applied is
+        sent again, twice at most; who shows neither what was asked for nor what was there
+        before has moved on and is left alone; what cannot be told stays unknown. How that
+        is judged, and its limits: docs/limits-and-failures.md. Items with `primary` need
+        `presence:userPrimarySource:view` for it.
 
         Args:
             items: `MutableUserPresence` rows (their `id` is the user's), or pairs of user
-                id and presence.
+                id and presence. They are taken, checked and kept before the first request.
             source: Source name for the items that name none.
             concurrency: Requests in flight at most.
+            settle: False sends nothing twice and reads nothing back: what is lost is unknown.
+            settling_time: Seconds from giving a request up to reading back. It may still be
+                applied during them. Neither a permit nor a connection is held meanwhile.
+            on_outcome: A plain function that is called with the outcome of each item, once,
+                as soon as it is final. What it raises is logged. When the update is
+                cancelled it is still called for every item that is left: those on their way
+                are unknown, those not sent rejected.
+            on_progress: Called with a `Progress` at the start and after every chunk.
 
         Returns:
-            One outcome per item, in order: applied, rejected with the vendor's reason, or
-            unknown. Also when the client is closed meanwhile.
+            One outcome per item, in order: applied, rejected with the vendor's reason,
+            superseded, or unknown. Also when the client is closed meanwhile.
 
         Raises:
             PresenceError: A system presence could not be looked up. Nothing has been sent.
-            InvalidRequestError: An item that is none, or a user twice on one source
-                (which of the two would win?). Nothing has been sent then; `field` names
-                the item, e.g. ``items[3]``.
+            InvalidRequestError: An argument or an item that is none, or a user twice on
+                one source (which of the two would win?). Nothing has been sent then;
+                `field` names the item, e.g. ``items[3]``.
         """
         check_concurrency(concurrency)
-        rows = await self._encoded(_checked(items, check_text("source", source)))
-        halving = Halving(self._put, _Row.outcome)
-        return await FanOut(
-            halving.outcomes,
-            _split_rows(rows),
-            concurrency=concurrency,
-            ordered=True,
-            on_start=self._adopt,
-            loses_nothing=True,
-        )
-
-    async def _encoded(self, checked: Sequence[_Checked]) -> list[_Row]:
-        """Every item as a row: system presences looked up, sizes checked."""
-        rows = []
-        for index, (item, wire, system_presence) in enumerate(checked):
-            if system_presence is not None:
-                id_ = await self._system_presences.definition_id(system_presence)
-                wire["presenceDefinition"] = {"id": id_}
-            body = converter.dumps(wire)
-            if len(body) + 2 > BODY_LIMIT:
-                name = f"items[{index}]"
-                raise InvalidRequestError(
-                    f"{name} is longer than the {BODY_LIMIT} bytes of a request", field=name
-                )
-            rows.append(_Row(item, wire["id"], body))
-        return rows
-
-    async def _put(self, rows: Sequence[_Row]) -> Sequence[UpdateOutcome] | PresenceError:
-        request = routes.BULK_UPDATE.request(body=b"[" + b",".join(r.body for r in rows) + b"]")
+        _check_settling_time(settling_time)
+        _check_on_outcome(on_outcome)
+        checked = await checked_items(items, source)
+        tally = tally_of(on_progress, checked)
+        rows = await encoded(checked, self._system_presences)
+        write = Halving(partial(put, self._send), Row.outcome).outcomes
+        pause = Pause()
+        if settle:
+            write = Settler(write, self._send, pause, settling_time).outcomes
+        reports = _Reports(rows, on_outcome)
         try:
-            response = await self._send(request)
-            answer = decoded(request, response, converter.structure_rows, UserPresence)
-        except PresenceError as error:
-            return error
-        return _matched(rows, answer, context(request, response))
-
-
-_Checked: TypeAlias = tuple[UpdateItem, dict[str, Any], str | None]
-"""An item, its row on the wire, and the system presence still to be looked up for it."""
-
-
-def _checked(items: Any, source: str) -> list[_Checked]:
-    """Every item, before the first request of any kind.
-
-    Raises:
-        InvalidRequestError: For the first one that is none; `field` names it.
-    """
-    if isinstance(items, str | bytes) or not isinstance(items, Iterable):
-        raise InvalidRequestError(
-            f"items must be an iterable, not {type(items).__name__}", field="items"
-        )
-    checked = []
-    seen: set[tuple[str, str]] = set()
-    for index, item in enumerate(items):
-        name = f"items[{index}]"
-        wire, system_presence = _wire_row(name, item)
-        if not wire.get("sourceId"):
-            wire["source"] = wire.get("source") or source
-        of_source = check_text(f"{name}.source", wire.get("sourceId") or wire["source"])
-        key = (wire["id"], of_source.casefold())
-        if key in seen:
-            raise InvalidRequestError(
-                f"{name} is about a user and source that an earlier item is about", field=name
+            return await _Update(
+                partial(reports.told, write),
+                list(ITEMS.batches(rows)),
+                pause,
+                concurrency=concurrency,
+                ordered=True,
+                on_start=self._adopt,
+                loses_nothing=True,
+                tally=tally,
             )
-        seen.add(key)
-        checked.append((item, wire, system_presence))
-    return checked
+        finally:
+            reports.finish()
+
+    async def resolve(self, rows: Iterable[UpdateRow]) -> list[MutableUserPresence]:
+        """Items for `update` from rows of a file: addresses and names become ids.
+
+            items = await client.bulk.resolve(parse_csv(text))
+            outcomes = await client.bulk.update(items)
+
+        E-mail addresses are looked up in the list of active users (one request for a
+        hundred users, if any row has an address), labels in the list of definitions in
+        every language (one request), system presences as `update` does. Addresses and
+        labels are compared whole and without regard to case.
+
+        Args:
+            rows: From `parse_csv` or `parse_json_lines`.
+
+        Returns:
+            One item per row, in their order, so that ``zip(rows, outcomes)`` fits.
+
+        Raises:
+            RowsError: With every row that names nobody, more than one user or definition,
+                or a user and source that an earlier row is about.
+            PresenceError: A list could not be read.
+        """
+        return await resolved(
+            list(rows), Users(self._send), Definitions(self._send), self._system_presences
+        )
 
 
-def _wire_row(name: str, item: Any) -> tuple[dict[str, Any], str | None]:
-    """An item's row, and its system presence when that has to be looked up."""
-    if isinstance(item, MutableUserPresence):
-        wire = converter.to_dict(writable(item, keep="id"))
-        check_text(f"{name}.id", wire.get("id"))
-        return wire, None
-    if not isinstance(item, tuple) or len(item) != 2:  # a pair
+class _Update(FanOut[UpdateOutcome]):
+    """A bulk update under way; closing the session also ends its sleep."""
+
+    def __init__(
+        self,
+        step: Callable[[Any], Awaitable[Sequence[UpdateOutcome]]],
+        items: Iterable[Any],
+        pause: Pause,
+        **options: Any,
+    ) -> None:
+        super().__init__(step, items, **options)
+        self._pause = pause
+
+    async def abort(self, reason: PresenceError) -> None:
+        await self._pause.cut()
+        await super().abort(reason)
+
+
+class _Reports:
+    """Tells each row's outcome once, whatever happens."""
+
+    def __init__(
+        self, rows: Sequence[Row], on_outcome: Callable[[UpdateOutcome], object] | None
+    ) -> None:
+        self._on_outcome = on_outcome
+        self._untold = {} if on_outcome is None else dict.fromkeys(rows)
+
+    async def told(
+        self,
+        write: Callable[[Sequence[Row]], Awaitable[Sequence[UpdateOutcome]]],
+        rows: Sequence[Row],
+    ) -> Sequence[UpdateOutcome]:
+        """What `write` makes of the rows, told."""
+        outcomes = await write(rows)
+        for row, outcome in zip(rows, outcomes, strict=True):
+            self._tell(row, outcome)
+        return outcomes
+
+    def finish(self) -> None:
+        """Tell what is left when the update has been cut off."""
+        for row in list(self._untold):
+            self._tell(row, row.latest or _cut_off(row))
+
+    def _tell(self, row: Row, outcome: UpdateOutcome) -> None:
+        if self._on_outcome is None:
+            return
+        del self._untold[row]
+        try:
+            self._on_outcome(outcome)
+        except Exception:
+            _LOGGER.exception("on_outcome failed")
+
+
+def _cut_off(row: Row) -> UpdateOutcome:
+    if row.sent is None:
+        return row.outcome(ClosedError("the bulk update was cancelled before this item was sent"))
+    reason = "the bulk update was cancelled with this item on its way"
+    return row.outcome(ClosedError(reason, outcome_unknown=True))
+
+
+def _check_settling_time(value: Any) -> None:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not number or not 0 <= value < math.inf:
         raise InvalidRequestError(
-            f"{name} must be a MutableUserPresence or a pair of user id and presence",
-            field=name,
+            f"settling_time must be seconds from 0, not {value!r}", field="settling_time"
         )
-    user_id, presence = item
-    check_text(f"{name}[0]", user_id)
-    if isinstance(presence, UserPresence):
-        return converter.to_dict(writable(presence)) | {"id": user_id}, None
-    if isinstance(presence, PresenceDefinition):
-        presence = presence.id or presence.system_presence
-    text = check_text(f"{name}[1]", presence)
-    if SystemPresenceName(text).is_known:
-        return {"id": user_id}, text
-    return {"id": user_id, "presenceDefinition": {"id": text}}, None
 
 
-def _split_rows(rows: Sequence[_Row]) -> Iterator[Sequence[_Row]]:
-    """Chunks within both limits: fifty items, and the bytes of a body."""
-    chunk: list[_Row] = []
-    size = 1  # the opening bracket; each item brings its comma or the closing one
-    for row in rows:
-        if len(chunk) == BULK_UPDATE_LIMIT or size + len(row.body) + 1 > BODY_LIMIT:
-            yield chunk
-            chunk, size = [], 1
-        chunk.append(row)
-        size += len(row.body) + 1
-    if chunk:
-        yield chunk
-
-
-_SELF_URI: Final = re.compile(r"/api/v2/users/([^/]+)/presences", re.ASCII)
-
-
-def _matched(
-    rows: Sequence[_Row], answer: Rows[UserPresence], exchange: dict[str, Any]
-) -> Sequence[UpdateOutcome]:
-    """Answer rows to items: by user id where the answer has them, else by position.
-
-    An item that the answer leaves out may or may not be applied: the vendor says nothing
-    about partial failure.
-    """
-    wanted = Counter(row.user_id for row in rows)
-    found: dict[str, list[UserPresence]] = {}
-    for presence in answer.decoded:
-        user_id = _user_of(presence, wanted)
-        if user_id is not None:
-            found.setdefault(user_id, []).append(presence)
-    if not found and not answer.failures and len(answer.decoded) == len(rows):
-        return [
-            UpdateOutcome(row.item, row.user_id, presence)
-            for row, presence in zip(rows, answer.decoded, strict=True)
-        ]
-    # A user on several sources has as many rows, in the order asked for; with one missing
-    # nobody knows which.
-    matched = {
-        user_id: iter(presences)
-        for user_id, presences in found.items()
-        if len(presences) == wanted[user_id]
-    }
-    return [
-        UpdateOutcome(row.item, row.user_id, next(matched[row.user_id]))
-        if row.user_id in matched
-        else row.outcome(_left_out(answer.failures, exchange))
-        for row in rows
-    ]
-
-
-def _user_of(presence: UserPresence, wanted: Container[str]) -> str | None:
-    """Whose row it is: `id`, or the user in `selfUri` (recorded rows have no id)."""
-    if presence.id and presence.id in wanted:
-        return presence.id
-    match = _SELF_URI.search(presence.self_uri or "")
-    user_id = unquote(match[1]) if match else None
-    return user_id if user_id in wanted else None
-
-
-def _left_out(failures: tuple[RowFailure, ...], exchange: dict[str, Any]) -> PresenceError:
-    if failures:
-        return DecodeError(
-            "the row about this item could not be understood", failures=failures, **exchange
+def _check_on_outcome(value: Any) -> None:
+    if value is not None and (not callable(value) or inspect.iscoroutinefunction(value)):
+        raise InvalidRequestError(
+            f"on_outcome must be a plain function, not {value!r}: nobody awaits it",
+            field="on_outcome",
         )
-    return InvalidRequestError("the vendor's answer leaves this item out", **exchange)

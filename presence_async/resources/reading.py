@@ -6,16 +6,7 @@ read user by user. A chunk that the vendor refuses is split until the id at faul
 
 from __future__ import annotations
 
-import sys
-from collections.abc import (
-    AsyncGenerator,
-    AsyncIterable,
-    AsyncIterator,
-    Iterable,
-    Iterator,
-    Sequence,
-)
-from itertools import islice
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, cast
 
 import attrs
@@ -23,13 +14,12 @@ import attrs
 from presence_async import converter, routes
 from presence_async.errors import (
     DecodeError,
-    InvalidRequestError,
     NotFoundError,
     PresenceError,
     RowFailure,
 )
 from presence_async.models import UcUserPresence, UserPresence
-from presence_async.resources._base import Send, check_ids, check_text, context, decoded
+from presence_async.resources._base import Send, check_text, context, decoded
 from presence_async.resources._halving import Halving
 from presence_async.wire import path_value, repeated
 
@@ -39,13 +29,10 @@ if TYPE_CHECKING:
 
 _ONLY_STR: Final = frozenset({str})
 
-__all__ = ["BULK_READ_LIMIT", "PURECLOUD", "Dedupe", "PresenceOutcome", "PresenceReader"]
+__all__ = ["BULK_READ_LIMIT", "PURECLOUD", "Chunk", "PresenceOutcome", "PresenceReader"]
 
 BULK_READ_LIMIT: Final = 50
 PURECLOUD: Final = "purecloud"
-DEDUPE_WINDOW: Final = 10_000
-
-Dedupe: TypeAlias = Literal["window", "all"]
 
 
 # Not frozen, for speed: a sweep makes fifty for each request.
@@ -71,125 +58,8 @@ class PresenceOutcome:
         return "missing" if self.presence is None else "present"
 
 
-def check_dedupe(dedupe: Any) -> Dedupe:
-    """`dedupe` if it is one of the two, else InvalidRequestError."""
-    if dedupe not in ("window", "all"):
-        raise InvalidRequestError(
-            f"dedupe must be 'window' or 'all', not {dedupe!r}", field="dedupe"
-        )
-    return "all" if dedupe == "all" else "window"
-
-
-_Chunk: TypeAlias = Sequence[str | PresenceOutcome]
+Chunk: TypeAlias = Sequence[str | PresenceOutcome]
 """At most fifty distinct ids; in place of one that is none stands its outcome already."""
-
-
-class _Chunker:
-    """Distinct ids in chunks of fifty, worked on by the batch: this sees every id of a sweep."""
-
-    def __init__(self, dedupe: Dedupe) -> None:
-        # Two generations: what is in either has been seen, and the older one is dropped
-        # when the younger is full. So an id is remembered for at least the window.
-        self._recent: set[str] = set()
-        self._older: set[str] = set()
-        self._bound = DEDUPE_WINDOW if dedupe == "window" else sys.maxsize
-        self._chunk: list[str | PresenceOutcome] = []
-
-    def add(self, ids: Sequence[str], *, last: bool = False) -> Iterator[_Chunk]:
-        """Take a batch of ids; the full chunks, and with `last` what is left over."""
-        chunk = self._chunk
-        chunk += self._distinct(ids)
-        while len(chunk) >= BULK_READ_LIMIT or (last and chunk):
-            yield chunk[:BULK_READ_LIMIT]
-            del chunk[:BULK_READ_LIMIT]
-
-    def _distinct(self, ids: Sequence[str]) -> list[str | PresenceOutcome]:
-        if _are_plain(ids):
-            return [*self._fresh(dict.fromkeys(ids))]
-        entries: list[str | PresenceOutcome] = []
-        for user_id in ids:
-            refused = _refused(user_id)
-            entries += self._fresh((user_id,)) if refused is None else (refused,)
-        return entries
-
-    def _fresh(self, ids: Iterable[str]) -> list[str]:
-        recent, older = self._recent, self._older
-        fresh = [user_id for user_id in ids if user_id not in recent and user_id not in older]
-        recent.update(fresh)
-        if len(recent) >= self._bound:
-            self._older, self._recent = recent, set()
-        return fresh
-
-
-def _are_plain(ids: Sequence[str]) -> bool:
-    """True when all are what ids usually are; one look at all of them together."""
-    try:
-        return "".join(ids).isascii() and all(ids)
-    except TypeError:
-        return False
-
-
-def _refused(user_id: str) -> PresenceOutcome | None:
-    """The outcome of an id that cannot be one; None for one that can."""
-    try:
-        check_text("ids", user_id)
-    except InvalidRequestError as error:
-        return PresenceOutcome(user_id, error=error)
-    return None
-
-
-def _chunks(ids: Iterable[str], dedupe: Dedupe) -> Iterator[_Chunk]:
-    chunker = _Chunker(dedupe)
-    left = iter(ids)
-    failure: Exception | None = None
-    more = True
-    while more:
-        batch: list[str] = []
-        try:
-            # Extending keeps what came before a failure; list(islice()) would drop it.
-            batch.extend(islice(left, BULK_READ_LIMIT))
-        except Exception as error:  # noqa: BLE001  # the caller's iterable; raised below
-            failure = error
-        more = len(batch) == BULK_READ_LIMIT and failure is None
-        yield from chunker.add(batch, last=not more)
-    if failure is not None:
-        raise failure
-
-
-async def _async_chunks(ids: AsyncIterable[str], dedupe: Dedupe) -> AsyncIterator[_Chunk]:
-    chunker = _Chunker(dedupe)
-    batch: list[str] = []
-    failure: Exception | None = None
-    try:
-        async for user_id in ids:
-            batch.append(user_id)
-            if len(batch) == BULK_READ_LIMIT:
-                for chunk in chunker.add(batch):
-                    yield chunk
-                batch = []
-    except Exception as error:  # noqa: BLE001  # as above
-        failure = error
-    finally:
-        if isinstance(ids, AsyncGenerator):
-            await ids.aclose()
-    for chunk in chunker.add(batch, last=True):
-        yield chunk
-    if failure is not None:
-        raise failure
-
-
-def chunked(
-    ids: Iterable[str] | AsyncIterable[str], dedupe: Dedupe
-) -> Iterator[_Chunk] | AsyncIterator[_Chunk]:
-    """Chunks of at most fifty distinct ids, pulled as they are needed.
-
-    Raises:
-        InvalidRequestError: `ids` is no iterable of ids, or a collection with a bad one.
-    """
-    check_ids("ids", ids)
-    if isinstance(ids, AsyncIterable):
-        return _async_chunks(ids, dedupe)
-    return _chunks(ids, dedupe)
 
 
 class PresenceReader:
@@ -207,7 +77,12 @@ class PresenceReader:
             not_found=self._not_found,
         )
 
-    async def read(self, chunk: _Chunk) -> Sequence[PresenceOutcome]:
+    @property
+    def chunk_size(self) -> int:
+        """Users to a request: one, once the source is known to have no bulk read."""
+        return 1 if self._has_bulk is False else BULK_READ_LIMIT
+
+    async def read(self, chunk: Chunk) -> Sequence[PresenceOutcome]:
         """One outcome per entry of the chunk, in its order; fails for none of them together."""
         ids = cast("Sequence[str]", chunk)
         if not _ONLY_STR.issuperset(map(type, chunk)):

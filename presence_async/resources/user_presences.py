@@ -14,15 +14,20 @@ from presence_async.models import (
     UserPresence,
     UserPrimarySource,
 )
+from presence_async.outcomes import OnProgress, tally_of
 from presence_async.resources._base import Resource, Send, check_text, given, write_body
+from presence_async.resources._chunking import (
+    LINGER,
+    Dedupe,
+    check_dedupe,
+    check_linger,
+    chunked,
+)
 from presence_async.resources.reading import (
     PURECLOUD,
-    Dedupe,
     PresenceOutcome,
     PresenceReader,
-    check_dedupe,
     check_source,
-    chunked,
     is_purecloud,
     presence_request,
 )
@@ -208,6 +213,8 @@ class UserPresences(Resource):
         concurrency: int = 16,
         ordered: bool = False,
         dedupe: Dedupe = "window",
+        linger: float = LINGER,
+        on_progress: OnProgress | None = None,
     ) -> FanOut[PresenceOutcome]:
         """Read the presences of any number of users: fifty to a request, many at a time.
 
@@ -216,13 +223,18 @@ class UserPresences(Resource):
 
         Args:
             ids: User ids: a list, a generator, an async iterator. Pulled only as fast as
-                outcomes are taken, so memory does not grow with their number.
+                outcomes are taken (an async iterator up to a chunk ahead), so memory does
+                not grow with their number.
             source: "purecloud" or an ad hoc source name. A source without a bulk read is
                 read user by user.
             concurrency: Requests in flight at most.
             ordered: Outcomes in the order of the ids instead of as they come.
             dedupe: "window" reads an id once within at least 10,000 others, "all" once
                 altogether, at its price in memory.
+            linger: Seconds for which a request that could be sent waits for an async
+                iterator, as long as it is not full.
+            on_progress: Called with a `Progress` at the start and after every request.
+                What it raises is logged.
 
         Returns:
             An async iterator of one `PresenceOutcome` per distinct id; await it for a list.
@@ -234,12 +246,14 @@ class UserPresences(Resource):
                 a generator's ids, a bad one is a failed outcome.
         """
         reader = PresenceReader(self._send_in_turn, source)
+        tally = tally_of(on_progress, ids)
         return FanOut(
             reader.read,
-            chunked(ids, check_dedupe(dedupe)),
+            chunked(ids, check_dedupe(dedupe), linger=check_linger(linger), tally=tally),
             concurrency=check_concurrency(concurrency),
             ordered=ordered,
             on_start=self._adopt,
+            tally=tally,
         )
 
 

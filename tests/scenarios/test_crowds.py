@@ -52,7 +52,9 @@ async def test_closing_wakes_a_crowd_at_rest(crowd: Simulator) -> None:
     items = [(user_id, BUILT_IN_IDS["Meal"]) for user_id in crowd.user_ids]
     client = client_for(crowd, rate_limit=2)
     async with client:
-        updating = asyncio.create_task(client.bulk.update(items, concurrency=8))
+        # Spread over the minute only one request would have gone out by then.
+        hasty = client.with_options(pacing="burst")
+        updating = asyncio.create_task(hasty.bulk.update(items, concurrency=8))
         await asyncio.sleep(5)
         before = asyncio.get_running_loop().time()
         await client.aclose()

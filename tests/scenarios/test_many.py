@@ -30,9 +30,9 @@ from presence_async.simulator import Fault, Simulator, Switches
 from presence_async.wire import Request, Response
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 
-    from presence_async import PresenceClient
+    from presence_async import PresenceClient, Progress
 
 
 BULK = "GET /api/v2/users/presences/purecloud/bulk"
@@ -315,11 +315,12 @@ async def test_bulk_update_isolates_what_the_vendor_refuses(
 async def test_bulk_update_under_faults(
     sim: Simulator, client: PresenceClient, fault: Fault, verdict: str, applied: Any
 ) -> None:
-    """Never sent twice unless the first certainly did nothing; the verdict is honest."""
+    """Unsettled, never sent twice unless the first certainly did nothing; the verdict is honest."""
     sim.faults.add(fault)
     definition = sim.organization.definition_store.built_in("Meal").id
     ids = sim.user_ids[:70]
-    outcomes = await client.bulk.update([(u, definition) for u in ids], concurrency=1)
+    items = [(user_id, definition) for user_id in ids]
+    outcomes = await client.bulk.update(items, concurrency=1, settle=False)
     assert [outcome.status for outcome in outcomes] == [verdict] * 50 + ["applied"] * 20
     assert sim.count(UPDATE) == (3 if verdict == "applied" else 2)
     for number, user_id in enumerate(ids):
@@ -367,22 +368,132 @@ def test_fifty_thousand_and_one() -> None:
     assert clock.run(sweep(50_001)) == 50_001
 
 
-def peak(count: int) -> int:
+def peak(main: Coroutine[Any, Any, int]) -> int:
     """Most bytes held during a sweep."""
     tracemalloc.start()
     try:
-        assert clock.run(sweep(count)) == count
+        clock.run(main)
         return tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
 
 
-def test_memory_does_not_grow_with_the_input() -> None:
-    """Five times the users, the same peak: only what is in flight is held."""
-    clock.run(sweep(100))  # what is made once is made
-    small = peak(20_000)
-    assert peak(100_000) < small * 1.2 + 100_000
+async def trickle(count: int) -> int:
+    """The same from an async generator, with progress watched."""
+    done = 0
+
+    async def ids() -> AsyncIterator[str]:
+        for number in range(count):
+            yield f"user-{number}"
+
+    def watch(progress: Progress) -> None:
+        nonlocal done
+        done = progress.done
+
+    async with presences(thin_air).get_many(ids(), on_progress=watch) as outcomes:
+        async for _ in outcomes:
+            pass
+    return done
+
+
+@pytest.mark.parametrize("read", [sweep, trickle])
+def test_memory_does_not_grow_with_the_input(read: Any) -> None:
+    """Four times the users, the same peak within a tenth: only what is in flight is held."""
+    clock.run(read(100))  # what is made once is made
+    small = peak(read(50_000))
+    assert peak(read(200_000)) < small * 1.1
     assert small < 8_000_000
+
+
+async def test_requests_are_full_although_the_ids_trickle_in(
+    sim: Simulator, client: PresenceClient
+) -> None:
+    """Nobody waits for more than a second for the rest of a request, nor at the end."""
+    loop = asyncio.get_running_loop()
+    start = loop.time()
+
+    async def ids() -> AsyncIterator[str]:
+        for number, user_id in enumerate(sim.user_ids):
+            await asyncio.sleep(20 if number == 110 else 0.01)
+            yield user_id
+
+    seen: dict[str, float] = {}
+    async with client.user_presences.get_many(ids()) as outcomes:
+        async for outcome in outcomes:
+            seen[outcome.user_id] = round(loop.time() - start, 1)
+    assert sim.count(BULK) == 4
+    assert list(seen) == list(sim.user_ids)
+    assert [list(seen.values()).count(when) for when in (0.5, 1.0, 2.0, 21.2)] == [50, 50, 10, 10]
+
+
+@pytest.mark.parametrize("leave", ["break", "drop", "cancel", "close client"])
+async def test_leaving_a_trickle_of_ids(sim: Simulator, leave: str) -> None:
+    """The caller's generator is closed, and nothing of ours runs on."""
+    closed: list[str] = []
+
+    async def ids() -> AsyncIterator[str]:
+        try:
+            for user_id in sim.user_ids:
+                yield user_id
+                await asyncio.sleep(0.02)
+        finally:
+            closed.append("closed")
+
+    async def read_all(many: Any) -> None:
+        async for _ in many:
+            pass
+
+    async with client_for(sim) as client:
+        many = client.user_presences.get_many(ids())
+        assert (await anext(many)).status == "present"
+        if leave == "break":
+            await many.aclose()
+        elif leave == "drop":
+            del many
+            await asyncio.sleep(0.01)
+        else:
+            reading = asyncio.create_task(read_all(many))
+            await asyncio.sleep(0.3)
+            if leave == "cancel":
+                reading.cancel()
+            else:
+                await client.aclose()
+            await asyncio.gather(reading, return_exceptions=True)
+        assert closed == ["closed"]
+        names = {task.get_name() for task in leftovers()}
+        assert not names & {"presence_async ids", "presence_async fan-out"}
+
+
+async def test_progress_of_a_sweep(sim: Simulator, client: PresenceClient) -> None:
+    """After every request; repeated ids are taken off the total, so that it is reached."""
+    reports: list[Progress] = []
+    ids = [*sim.user_ids, *sim.user_ids[:30], "ghost"]
+    sim.faults.add(Fault(route=lambda r: sim.user_ids[60] in r.target, times=None, status=500))
+    outcomes = await client.bulk.get(ids, concurrency=1, on_progress=reports.append)
+    assert len(outcomes) == 121
+    assert [(r.done, r.total, r.failed) for r in reports] == [
+        (0, 151, 0),
+        (50, 151, 0),
+        (100, 121, 50),
+        (121, 121, 50),
+    ]
+    reports.clear()
+    async for _ in client.user_presences.get_many(iter(ids), on_progress=reports.append):
+        pass
+    assert {report.total for report in reports} == {None}
+    assert reports[-1].done == 121
+
+
+async def test_progress_of_a_bulk_update(sim: Simulator, client: PresenceClient) -> None:
+    """After every request, with what the vendor refused as failed."""
+    reports: list[Progress] = []
+    items: list[Any] = [(user_id, "busy") for user_id in sim.user_ids[:70]]
+    items[60] = (sim.user_ids[60], "no-such-definition")
+    await client.bulk.update(items, concurrency=1, on_progress=reports.append)
+    assert [(r.done, r.total, r.failed) for r in reports] == [(0, 70, 0), (50, 70, 0), (70, 70, 1)]
+    with pytest.raises(InvalidRequestError) as caught:
+        await client.bulk.update(items, on_progress=5)  # type: ignore[arg-type]
+    assert caught.value.field == "on_progress"
 
 
 async def test_a_fan_out_of_a_derived_client_closes_with_its_owner(sim: Simulator) -> None:

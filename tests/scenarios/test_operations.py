@@ -24,7 +24,9 @@ from presence_async import (
     Source,
     StaticToken,
     SystemPresenceName,
+    UCThirdPartyPresence,
     UserPresence,
+    UserPresenceEvent,
     routes,
 )
 from presence_async.simulator import Simulator, Switches
@@ -409,9 +411,8 @@ async def test_bulk(switched: Simulator, opened: PresenceClient) -> None:
         *((user_id, UserPresence(message="m")) for user_id in ids[45:]),
     ]
     outcomes = await opened.bulk.update(items)
-    bad = "unknown" if switched.switches.bulk_put_partial else "rejected"
     expected = ["applied"] * 55
-    expected[7] = expected[44] = bad
+    expected[7] = expected[44] = "rejected"
     assert [outcome.status for outcome in outcomes] == expected
     read = await opened.bulk.get(ids)
     assert [outcome.status for outcome in read] == [
@@ -446,6 +447,44 @@ async def test_get_many_on_another_source(switched: Simulator, opened: PresenceC
     ]
 
 
+async def test_events(switched: Simulator, opened: PresenceClient) -> None:
+    """Events of a registered source: the bad ones are named, the others show on that source."""
+    source = await opened.sources.create(Source(name="Phones"))
+    busy = await opened.system_presences.definition_id("Busy")
+    users = [*switched.user_ids[:3], "nobody", *switched.user_ids[4:7]]
+    outcomes = await opened.events.inject(
+        UserPresenceEvent(
+            user_id=user_id, source_id=source.id, presence_definition_id=busy, message="call"
+        )
+        for user_id in users
+    )
+    stranger = users.index("nobody")
+    expected = ["applied"] * len(users)
+    expected[stranger] = "rejected"
+    assert [outcome.status for outcome in outcomes] == expected
+    assert isinstance(outcomes[stranger].error, InvalidRequestError | NotFoundError)
+    for user_id in users:
+        if user_id != "nobody":
+            stored = switched.organization.presence(user_id, str(source.id))
+            assert (stored.definition_id, stored.message) == (busy, "call")
+
+
+async def test_third_party_presences(switched: Simulator, opened: PresenceClient) -> None:
+    """Whoever has the address shows it; an address that nobody has is accepted all the same."""
+    known = [str(user.email) async for user in opened.users.list(ids=switched.user_ids[:2])]
+    outcomes = await opened.events.ingest_third_party(
+        "Teams",
+        (
+            UCThirdPartyPresence(email=email, presence="Busy")
+            for email in [*known, "nobody@example.com"]
+        ),
+    )
+    assert [outcome.status for outcome in outcomes] == ["accepted"] * 3
+    busy = await opened.system_presences.definition_id("Busy")
+    for user_id in switched.user_ids[:2]:
+        assert switched.organization.presence(user_id, "Teams").definition_id == busy
+
+
 async def test_users(switched: Simulator, opened: PresenceClient) -> None:
     """Everyone in pages, some of them expanded, and the user of the token."""
     everyone = [str(user.id) async for user in opened.users.list(page_size=25)]
@@ -466,8 +505,6 @@ async def test_users(switched: Simulator, opened: PresenceClient) -> None:
 WITHOUT_CLIENT = {
     "POST /oauth/token",
     "GET /oauth/authorize",
-    "POST /api/v2/events/users/presence",
-    "PUT /api/v2/integrations/unifiedcommunications/{ucIntegrationId}/thirdpartypresences",
     "GET /channels/{channelId}",
     "GET /api/v2/notifications/availabletopics",
     "GET /api/v2/notifications/channels",
@@ -514,9 +551,9 @@ OLDER = OrganizationPresence(
 )
 
 
-async def bulk_update(client: PresenceClient) -> None:
-    """A bulk write of one item, whose refusal is its outcome."""
-    (outcome,) = await client.bulk.update([("u", "some-id")])
+async def of_one_item(call: Awaitable[list[Any]]) -> None:
+    """A write of one item, whose refusal is its outcome."""
+    (outcome,) = await call
     assert outcome.status == "rejected"
     assert outcome.error
     raise outcome.error
@@ -541,7 +578,13 @@ DENIED: dict[Route, Callable[[PresenceClient], Awaitable[Any]]] = {
         "u", message="", source="Outlook"
     ),
     routes.GET_TEAMS_PRESENCE: lambda client: client.user_presences.get_teams("u"),
-    routes.BULK_UPDATE: bulk_update,
+    routes.BULK_UPDATE: lambda client: of_one_item(client.bulk.update([("u", "some-id")])),
+    routes.INJECT_EVENTS: lambda client: of_one_item(
+        client.events.inject([UserPresenceEvent(user_id="u", source_id="s")])
+    ),
+    routes.INGEST_THIRD_PARTY: lambda client: of_one_item(
+        client.events.ingest_third_party("i", [UCThirdPartyPresence(email="e", presence="Busy")])
+    ),
     routes.GET_PRIMARY_SOURCE: lambda client: client.user_presences.get_primary_source("u"),
     routes.SET_PRIMARY_SOURCE: lambda client: client.user_presences.set_primary_source("u", "s"),
     routes.LIST_SOURCES: lambda client: client.sources.list(),

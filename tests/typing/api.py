@@ -4,6 +4,7 @@ What must be refused carries the error code it is refused with; a comment that i
 needed is an error itself (warn_unused_ignores).
 """
 
+import io
 import ssl
 from collections.abc import AsyncIterator, Iterator
 from datetime import datetime
@@ -14,8 +15,12 @@ from presence_async import (
     AttemptFinished,
     AuthorizationCode,
     AuthorizationCodePKCE,
+    BadRow,
     ClientCredentials,
+    CoalescedReads,
     DecodeError,
+    EventError,
+    EventOutcome,
     FanOut,
     Hook,
     LimiterWaited,
@@ -31,6 +36,7 @@ from presence_async import (
     PresenceError,
     PresenceOutcome,
     PresenceSettings,
+    Progress,
     ProxySettings,
     RateLimitStatus,
     Record,
@@ -38,24 +44,32 @@ from presence_async import (
     RequestFinished,
     RequestStarted,
     RowFailure,
+    RowsError,
     Saml2Bearer,
     Secret,
     Source,
     StaticToken,
     SystemPresence,
     SystemPresenceName,
+    ThirdPartyOutcome,
     TokenRefreshed,
+    UCThirdPartyPresence,
     UcUserPresence,
     Unset,
+    UpdateItem,
     UpdateOutcome,
+    UpdateRow,
     User,
     UserEntityListing,
     UserPresence,
+    UserPresenceEvent,
     UserPrimarySource,
     authorize_url,
     check_state,
     fan_out,
     from_json,
+    parse_csv,
+    parse_json_lines,
     to_dict,
     to_json,
 )
@@ -173,6 +187,21 @@ async def sweep(client: PresenceClient, ids: AsyncIterator[str], more: Iterator[
     client.user_presences.get_many(["a"], dedupe="none")  # type: ignore[arg-type]
 
 
+async def loader_and_progress(client: PresenceClient, ids: list[str]) -> None:
+    """Single reads that share requests; a callback that sees how far a sweep is."""
+    async with client.coalesced(linger=0.01) as reads:
+        assert_type(reads, CoalescedReads)
+        assert_type(await reads.get("a"), UcUserPresence)
+
+    def show(progress: Progress) -> None:
+        assert_type(progress.total, int | None)
+        assert_type((progress.done, progress.failed, progress.seconds), tuple[int, int, float])
+
+    await client.bulk.get(ids, on_progress=show)
+    await client.user_presences.get_many(ids, linger=2, on_progress=show)
+    client.user_presences.get_many(ids, on_progress="show")  # type: ignore[arg-type]
+
+
 async def any_fan_out(numbers: list[int]) -> None:
     """Any coroutine function can be fanned out; items and values keep their types."""
 
@@ -197,7 +226,7 @@ async def writes(client: PresenceClient) -> None:
     rows = [MutableUserPresence(id="a", message="m"), MutableUserPresence(id="b", primary=True)]
     for outcome in await client.bulk.update(rows):
         assert_type(outcome, UpdateOutcome)
-        assert_type(outcome.status, Literal["applied", "rejected", "unknown"])
+        assert_type(outcome.status, Literal["applied", "rejected", "superseded", "unknown"])
         assert_type(outcome.presence, UserPresence | None)
     pairs = [("a", "Busy"), ("b", "31fe3bac-dea6-44b7-bed7-47f91660a1a0")]
     await client.bulk.update(pairs)
@@ -206,6 +235,46 @@ async def writes(client: PresenceClient) -> None:
     primary = await client.user_presences.set_primary_source("user", "source", registered=True)
     assert_type(primary, UserPrimarySource)
     assert_type(await client.user_presences.get_primary_source("user"), UserPrimarySource)
+
+
+async def from_files(client: PresenceClient, later: AsyncIterator[UpdateItem]) -> None:
+    """Rows come from text or lines of either kind; items from any iterable."""
+    rows = parse_csv("user_id,message\nu,m\n") + parse_json_lines([b"{}"]) + parse_csv(["a"])
+    assert_type(rows, list[UpdateRow])
+    items = await client.bulk.resolve(iter(rows))
+    assert_type(items, list[MutableUserPresence])
+    await client.bulk.update(items, settle=False)
+    outcomes: list[UpdateOutcome] = []
+    await client.bulk.update(later, settling_time=5, on_outcome=outcomes.append)
+    try:
+        parse_csv(io.StringIO("", newline=""))
+    except RowsError as error:
+        assert_type(error.failures, tuple[BadRow, ...])
+    parse_csv(5)  # type: ignore[arg-type]
+
+
+async def from_outside(
+    client: PresenceClient, events: AsyncIterator[UserPresenceEvent], now: datetime
+) -> None:
+    """Events and third-party presences from any iterable; each kind has its own outcomes."""
+    for outcome in await client.events.inject(events, event_date_time=now, concurrency=2):
+        assert_type(outcome, EventOutcome)
+        assert_type(outcome.event, UserPresenceEvent)
+        assert_type(outcome.status, Literal["applied", "rejected", "unknown"])
+        assert_type(outcome.reason, EventError | None)
+        if outcome.reason:
+            assert_type(outcome.reason.retryable, Maybe[bool])
+    event = UserPresenceEvent(user_id="user", source_id="source", message="m")
+    await client.events.inject(iter([event]))
+    await client.events.inject([("user", "source")])  # type: ignore[list-item]
+    UserPresenceEvent(user_id="user")  # type: ignore[call-arg]
+    presence = UCThirdPartyPresence(email="ann@example.com", presence=SystemPresenceName.BUSY)
+    for accepted in await client.events.ingest_third_party("integration", (presence,)):
+        assert_type(accepted, ThirdPartyOutcome)
+        assert_type(accepted.presence, UCThirdPartyPresence)
+        assert_type(accepted.status, Literal["accepted", "rejected", "unknown"])
+        assert_type(accepted.error, PresenceError | None)
+    await client.events.inject([presence])  # type: ignore[list-item]
 
 
 async def definitions(client: PresenceClient) -> None:

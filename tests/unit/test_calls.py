@@ -18,6 +18,8 @@ from hypothesis import strategies as st
 from presence_async.calls import Call, Calls
 from presence_async.config import CallOptions
 from presence_async.errors import ClosedError, PresenceError, PresenceTimeoutError
+from presence_async.limiter import Limiter
+from presence_async.pacing import Pacer
 from presence_async.routes import LIST_SOURCES
 from presence_async.wire import Request
 
@@ -434,3 +436,19 @@ async def test_the_timer_keeps_no_context_variables_of_the_call_that_set_it():
     assert len(timers()) == 1
     assert reference() is None
     calls.close(ClosedError("closed"))
+
+
+# -- lanes
+
+
+async def test_the_lane_of_a_call_is_that_of_its_options_or_of_its_kind():
+    """Of one alone it is interactive, of one of many that of the pacer it came through."""
+    limiter = Limiter(1, asyncio.get_running_loop())
+    pacer = Pacer(
+        "bulk", limiter, loop=asyncio.get_running_loop(), work=lambda: 0, rest=asyncio.sleep
+    )
+    polling = CallOptions(lane="polling")
+    assert Call(REQUEST, CallOptions(), 1, now()).lane == "interactive"
+    assert Call(REQUEST, polling, 1, now()).lane == "polling"
+    assert Call(REQUEST, CallOptions(), 1, now(), pacer).lane == "bulk"
+    assert Call(REQUEST, polling, 1, now(), pacer).lane == "polling"

@@ -17,11 +17,13 @@ from presence_async import (
     AuthorizationCode,
     ClientCredentials,
     ConfigurationError,
+    InvalidRequestError,
     PresenceClient,
     ProxySettings,
     StaticToken,
 )
 from presence_async.config import REGIONS, CallOptions, ClientConfig
+from presence_async.simulator import Fault
 
 if TYPE_CHECKING:
     from presence_async.simulator import Simulator
@@ -64,6 +66,10 @@ def test_every_region_by_key_or_domain(region: str) -> None:
         ({"region": "us_east_1", "connect_timeout": 0}, "connect_timeout"),
         ({"region": "us_east_1", "read_timeout": None}, "read_timeout"),
         ({"region": "us_east_1", "rate_limit": 0}, "rate_limit"),
+        ({"region": "us_east_1", "polling_share": 0}, "polling_share"),
+        ({"region": "us_east_1", "polling_share": 1.5}, "polling_share must be at most 1"),
+        ({"region": "us_east_1", "lane": "fast"}, "lane must be one of 'interactive', 'bulk'"),
+        ({"region": "us_east_1", "pacing": None}, "pacing must be one of 'even', 'burst'"),
         ({"region": "us_east_1", "max_response_bytes": 0}, "max_response_bytes"),
         ({"region": "us_east_1", "proxy": "socks5://a:1"}, "proxy url"),
         ({"region": "us_east_1", "proxy": "http://user:pass@a:1"}, "apart"),
@@ -95,9 +101,16 @@ def test_the_arguments_reach_their_places() -> None:
         "connect_timeout": 2.5,
         "read_timeout": 3.5,
         "rate_limit": 17,
+        "polling_share": 0.3,
         "max_response_bytes": 1000,
     }
-    calls = {"timeout": 9.0, "max_wait": 8.0, "retries": 7}
+    calls: dict[str, Any] = {
+        "timeout": 9.0,
+        "max_wait": 8.0,
+        "retries": 7,
+        "lane": "polling",
+        "pacing": "burst",
+    }
     client = PresenceClient(
         region="us_east_1", auth=TOKEN, ssl=context, proxy=proxy, **limits, **calls
     )
@@ -153,10 +166,10 @@ async def test_a_derived_client_differs_in_its_call_options_only(sim: Simulator)
     """It shares session, token, budget and looked-up ids, and has resources of its own."""
     async with client_for(sim) as client:
         derived = client.with_options(timeout=5)
-        again = derived.with_options(retries=0, max_wait=1)
+        again = derived.with_options(retries=0, max_wait=1, lane="bulk", pacing="burst")
         assert type(derived) is PresenceClient
         assert (derived._options.timeout, derived._options.retries) == (5, 3)
-        assert attrs.asdict(again._options) == {"timeout": 5, "max_wait": 1, "retries": 0}
+        assert again._options == CallOptions(5, 1, 0, "bulk", "burst")
         assert client._options == CallOptions()
         assert again._session is client._session
         await client.user_presences.update(sim.user_ids[0], system_presence="Busy")
@@ -167,7 +180,15 @@ async def test_a_derived_client_differs_in_its_call_options_only(sim: Simulator)
 
 
 @pytest.mark.parametrize(
-    "options", [{"timeout": 0}, {"timeout": -1.0}, {"max_wait": -1}, {"retries": -1}]
+    "options",
+    [
+        {"timeout": 0},
+        {"timeout": -1.0},
+        {"max_wait": -1},
+        {"retries": -1},
+        {"lane": "slow"},
+        {"pacing": "uneven"},
+    ],
 )
 def test_a_derived_client_checks_its_options(options: dict[str, Any]) -> None:
     """What the constructor refuses, with_options refuses."""
@@ -183,6 +204,36 @@ class _Own(PresenceClient):
 def test_a_subclass_derives_its_own_kind() -> None:
     """with_options keeps the class."""
     assert type(_Own(region="us_east_1", auth=TOKEN).with_options(retries=0)) is _Own
+
+
+# -- the forecast
+
+
+def test_the_forecast_is_that_of_the_lane() -> None:
+    """One sweep has the whole budget; with an interval it is polling, unless the lane is given."""
+    client = PresenceClient(region="us_east_1", auth=TOKEN, rate_limit=100, polling_share=0.3)
+    assert client.forecast(5000).budget == 100
+    assert client.forecast(5000, 60).budget == 30
+    assert client.with_options(lane="bulk").forecast(range(5000), 60).budget == 100
+    assert client.with_options(lane="polling").forecast(5000).budget == 30
+    assert client.with_options(pacing="burst").forecast(5100).shortest_sweep < 62
+    assert client.forecast(5100).shortest_sweep > 61
+    with pytest.raises(InvalidRequestError) as caught:
+        client.forecast(5, concurrency=0)
+    assert caught.value.field == "concurrency"
+
+
+async def test_the_forecast_uses_the_measured_latency(sim: Simulator) -> None:
+    """Before the first answer a usual one; then the mean of what was seen, closed or not."""
+    sim.faults.add(Fault(route="GET /api/v2/presence/sources", delay=1.0, times=2))
+    async with client_for(sim) as client:
+        assert client.forecast(50).latency == 0.25
+        await client.sources.list()
+        assert client.forecast(50).latency == pytest.approx(1, abs=0.01)
+        await client.sources.list()
+        await client.sources.list()
+        assert client.forecast(50).latency == pytest.approx(7 / 8, abs=0.01)
+    assert client.forecast(50).latency == pytest.approx(7 / 8, abs=0.01)
 
 
 # -- what it shows

@@ -525,6 +525,7 @@ def test_call_options_at_their_edges():
         "connect_timeout",
         "read_timeout",
         "rate_limit",
+        "polling_share",
         "max_response_bytes",
     ],
 )
@@ -532,6 +533,24 @@ def test_client_settings_are_checked(option: str, value: Any):
     """No setting of the pool, the timeouts or the limits can be switched off by accident."""
     with pytest.raises(ConfigurationError, match=f"^{option} must be "):
         ClientConfig(endpoints=ENDPOINTS, **{option: value})
+
+
+@pytest.mark.parametrize("wrong", ["Bulk", "", 1, ["bulk"], b"bulk"])
+def test_lane_and_pacing_are_words_that_are_known(wrong: Any):
+    """The error lists them. Without a lane the operation's own counts."""
+    with pytest.raises(ConfigurationError, match=r"^lane must be one of 'interactive', 'bulk', 'p"):
+        CallOptions(lane=wrong)
+    with pytest.raises(ConfigurationError, match=r"^pacing must be one of 'even', 'burst', not"):
+        CallOptions(pacing=wrong)
+    assert (CallOptions().lane, CallOptions().pacing) == (None, "even")
+
+
+def test_polling_may_have_all_of_the_budget_and_not_nothing():
+    """Its share is a part: above 0, up to 1."""
+    assert ClientConfig(endpoints=ENDPOINTS, polling_share=1).polling_share == 1
+    for wrong in (0, 1.01):
+        with pytest.raises(ConfigurationError, match=r"^polling_share must be "):
+            ClientConfig(endpoints=ENDPOINTS, polling_share=wrong)
 
 
 @pytest.mark.parametrize("option", ["pool_size", "rate_limit", "max_response_bytes"])

@@ -24,7 +24,9 @@ from presence_async.converter import (
 from presence_async.errors import DecodeError, InvalidRequestError, RowFailure
 from presence_async.models import (
     UNSET,
+    BatchEventResponse,
     ErrorBody,
+    EventError,
     Model,
     MutableUserPresence,
     OrganizationPresence,
@@ -49,6 +51,7 @@ MODELS = [
     and value is not Model
 ]
 LISTINGS = [cls for cls in MODELS if cls.__name__.endswith("EntityListing")]
+ROWLESS = {cls: {"entities": []} for cls in LISTINGS} | {BatchEventResponse: {"errors": []}}
 
 # A recorded answer of the single read, ids shortened.
 RECORDED = b"""{
@@ -72,7 +75,7 @@ def test_every_model_can_be_read_from_nothing(cls: type[Any]):
     """An empty object is a model of any kind: even required fields may be missing."""
     model = structure(b"{}", cls)
     assert type(model) is cls
-    assert to_dict(model) == ({"entities": []} if cls in LISTINGS else {})
+    assert to_dict(model) == ROWLESS.get(cls, {})
 
 
 def test_recorded_answer_is_read():
@@ -196,6 +199,19 @@ def test_bad_rows_of_a_listing_end_up_in_its_failures():
             RowFailure(2, "", "expected object, got integer"),
         ),
     )
+
+
+def test_a_listing_may_call_its_rows_otherwise():
+    """Rows under another name are read alike, and a bad one is known by its event."""
+    rows = [{"eventId": "a", "retryable": True}, {"eventId": "b", "retryable": 1}]
+    answer = orjson.dumps({"errors": rows})
+    assert structure_listing(answer, BatchEventResponse, "errors") == BatchEventResponse(
+        errors=(EventError(event_id="a", retryable=True),),
+        failures=(RowFailure(1, "retryable", "expected boolean, got integer", "b"),),
+    )
+    with pytest.raises(DecodeError) as caught:
+        structure_listing(b'{"errors":{}}', BatchEventResponse, "errors")
+    assert caught.value.field == "errors"
 
 
 @pytest.mark.parametrize(

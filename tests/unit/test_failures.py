@@ -20,7 +20,7 @@ from presence_async.errors import (
     RateLimitedError,
     ServerError,
 )
-from presence_async.failures import api_error, token_error
+from presence_async.failures import api_error, item_error, token_error
 from presence_async.routes import ALL_ROUTES, TOKEN, Route
 from presence_async.secret import MASK
 from presence_async.wire import Response
@@ -83,6 +83,27 @@ def test_every_documented_answer_has_its_class(
     assert (error.status, error.code, error.correlation_id) == (status, code, "5f0a")
     assert (error.method, error.path_template) == (route.method, route.template)
     assert (error.retry_after, error.outcome_unknown, error.attempts) == (7.0, False, 0)
+
+
+@pytest.mark.parametrize(("retryable", "kind"), [(True, ServerError), (False, InvalidRequestError)])
+def test_an_item_refused_in_a_success(retryable: bool, kind: type[PresenceError]):
+    """Worth another try or not decides the class; it was refused, so nothing is unknown."""
+    response = answer(200, {}, ININ_Correlation_Id="5f0a")
+    response.attempts = 2
+    reason = f"no such user\nBearer {CANARY}"
+    error = item_error(routes.INJECT_EVENTS, response, reason, retryable=retryable)
+    assert type(error) is kind
+    assert error.message == f"no such user Bearer {MASK}"
+    assert (error.status, error.correlation_id, error.attempts) == (200, "5f0a", 2)
+    assert error.path_template == routes.INJECT_EVENTS.template
+    assert error.outcome_unknown is False
+
+
+@pytest.mark.parametrize("reason", [None, "", " ", errors])
+def test_an_item_refused_without_a_reason(reason: Any):
+    """The message says that there is none."""
+    error = item_error(GET, answer(200), reason, retryable=False)
+    assert "without a reason" in error.message
 
 
 def test_every_status_has_a_class_whatever_the_body():

@@ -18,6 +18,8 @@ from presence_async.fanout import FanOut, Outcome, check_concurrency, fan_out
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator
 
+    from presence_async.outcomes import Progress
+
 
 class Boom(Exception):  # noqa: N818  # it is a bang, not an error
     """What a function of a test raises."""
@@ -552,14 +554,6 @@ async def test_awaiting_gives_a_list() -> None:
     assert len(await fan_out(Gauge(), {3, 4})) == 2
 
 
-def test_outcome() -> None:
-    """A value, or the error that was raised."""
-    assert Outcome(1, "v").unwrap() == "v"
-    assert Outcome(1, None).ok
-    with pytest.raises(Boom):
-        Outcome(1, error=Boom()).unwrap()
-
-
 @pytest.mark.parametrize("bad", [0, -1, 1.0, "2", True, None])
 def test_concurrency_is_checked(bad: Any) -> None:
     """A whole number from 1."""
@@ -636,3 +630,66 @@ async def test_closing_ends_an_awaited_fan_out_with_the_reason() -> None:
     await outcomes.abort(ClosedError("the client is closed"))
     with pytest.raises(ClosedError, match="the client is closed"):
         await collecting
+
+
+def reported(reports: list[Progress]) -> list[tuple[int, int | None, int]]:
+    """Done, total and failed of each report."""
+    return [(report.done, report.total, report.failed) for report in reports]
+
+
+@pytest.mark.parametrize("awaited", [True, False])
+@pytest.mark.parametrize(("kind", "total"), [("list", 4), ("iterator", None), ("async", None)])
+async def test_progress(kind: str, total: int | None, awaited: Any) -> None:
+    """A report at the start and after each item, before the consumer has its outcome."""
+    reports: list[Progress] = []
+    gauge = Gauge(lambda item: item, lambda item: item == 2)
+    many = fan_out(gauge, source(kind, 4), concurrency=4, on_progress=reports.append)
+    assert reports == []
+    if awaited:
+        await many
+    else:
+        async for _ in many:
+            seen = len(reports)
+            assert seen >= 2
+    assert reported(reports) == [
+        (0, total, 0),
+        (1, total, 0),
+        (2, total, 0),
+        (3, total, 1),
+        (4, total, 1),
+    ]
+    assert [report.seconds for report in reports] == [0, 0, 1, 2, 3]
+
+
+async def test_progress_of_nothing() -> None:
+    """There is one report: the total is none."""
+    reports: list[Progress] = []
+    assert await fan_out(Gauge(), [], on_progress=reports.append) == []
+    assert reported(reports) == [(0, 0, 0)]
+
+
+async def test_a_failing_progress_callback_loses_no_outcome() -> None:
+    """What it raises is logged, and the work goes on."""
+
+    def failing(progress: Progress) -> None:
+        raise Boom(progress)
+
+    assert len(await fan_out(Gauge(), range(9), on_progress=failing)) == 9
+
+
+async def test_progress_counts_what_was_made_and_not_what_was_taken() -> None:
+    """A consumer that leaves early hears no more."""
+    reports: list[Progress] = []
+    async with fan_out(Gauge(), range(100), concurrency=2, on_progress=reports.append) as many:
+        await anext(many)
+        await asyncio.sleep(5)
+    assert reports[-1].done == 4
+    await asyncio.sleep(5)
+    assert reports[-1].done == 4
+
+
+def test_a_bad_progress_callback_is_refused() -> None:
+    """Before anything is done."""
+    with pytest.raises(InvalidRequestError) as caught:
+        fan_out(Gauge(), [1], on_progress="print")  # type: ignore[arg-type]
+    assert caught.value.field == "on_progress"

@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import gc
-import heapq
 import random
 import weakref
 from bisect import bisect_right
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -28,10 +27,12 @@ from hypothesis.stateful import (
 )
 
 from presence_async.errors import RateLimitedError
-from presence_async.limiter import AGAIN, Ledger, Limiter
+from presence_async.limiter import Limiter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from presence_async.config import Lane
 
 FOREVER = 1e12
 BACK = 61.0  # seconds from an answer to the permit
@@ -80,93 +81,6 @@ async def ended(*tasks: asyncio.Task[Any]) -> None:
         await asyncio.wait(tasks)
 
 
-# -- the ledger against a model
-
-
-@attrs.define
-class _ModelOfLedger:
-    """Every permit by itself: the moment it comes back, or in flight."""
-
-    limit: int
-    in_flight: int = 0
-    back: list[float] = attrs.field(factory=list)
-
-    def free(self, at: float) -> int:
-        return self.limit - self.in_flight - sum(moment > at for moment in self.back)
-
-    def moment(self, position: int, at: float, not_before: float) -> float:
-        """Serve `position` + 1 waiters, one after the other; when was the last one's turn?"""
-        moments = [moment for moment in self.back if moment > at]
-        moments += [at] * self.free(at) + [at + BACK] * self.in_flight
-        heap = [max(moment, not_before) for moment in moments]
-        heapq.heapify(heap)
-        served = 0.0
-        for _ in range(position + 1):
-            served = heap[0]
-            heapq.heapreplace(heap, served + BACK)
-        return served
-
-    def spread(self, at: float, not_before: float) -> float:
-        moments = [max(moment, not_before) for moment in self.back if moment > at]
-        moments += [max(at, not_before)] * (self.free(at) > 0)
-        moments += [max(at + BACK, not_before)] * (self.in_flight > 0)
-        return max(moments) - min(moments)
-
-
-@given(
-    limit=st.integers(1, 6),
-    steps=st.lists(
-        st.tuples(st.sampled_from(["take", "answered", "lost", "unused"]), st.integers(0, 70)),
-        max_size=40,
-    ),
-    pause=st.integers(-10, 150),
-)
-@settings(max_examples=300, deadline=None)
-def test_the_ledger_agrees_with_a_model_of_single_permits(
-    limit: int, steps: list[tuple[str, int]], pause: int
-):
-    """Free permits are counted exactly, and the forecast is the moment of a replay."""
-    ledger, model, at = Ledger(limit), _ModelOfLedger(limit), 1000.0
-    for step, seconds in steps:
-        at += seconds / 4
-        assert ledger.free(at) == model.free(at)
-        if step == "take" and model.free(at) > 0:
-            ledger.take()
-            model.in_flight += 1
-        elif step != "take" and model.in_flight:
-            getattr(ledger, step)(*() if step == "unused" else (at,))
-            model.in_flight -= 1
-            model.back += {"answered": [at + BACK], "lost": [at + LOST]}.get(step, [])
-        assert ledger.in_flight == model.in_flight
-        forecast = ledger.forecast(at, at + pause, 3 * limit + 2)
-        for position in range(3 * limit + 2):
-            exact = model.moment(position, at, at + pause)
-            if position < limit or model.spread(at, at + pause) <= BACK:
-                assert forecast[position] == pytest.approx(exact, abs=1e-6)
-            else:  # later rounds behind a lost request: never too late
-                assert forecast[position] <= exact + 1e-6
-
-
-def test_a_limit_that_is_none_costs_no_memory():
-    """A limit of a billion is counted without a list of a billion permits."""
-    ledger = Ledger(1_000_000_000)
-    ledger.take()
-    ledger.lost(0.0)
-    assert ledger.forecast(0.0, 7.0, 2)[1] == 7.0
-    assert ledger.free(0.0) == 999_999_999
-
-
-def test_the_ledger_forgets_permits_that_have_come_back():
-    """Memory is in proportion to the limit, not to the requests made."""
-    ledger = Ledger(3)
-    for second in range(0, 10_000, 61):
-        for _ in range(3):
-            assert ledger.free(second) > 0
-            ledger.take()
-            ledger.answered(second)
-    assert len(ledger._answered) == 3
-
-
 # -- what arrives at a server
 
 
@@ -178,23 +92,24 @@ class _Wire:
     chance: random.Random
     lost: float = 0.0
     unsent: float = 0.0
+    lane: Lane = "interactive"
     arrivals: list[float] = attrs.field(factory=list)
 
     async def request(self) -> None:
-        await self.limiter.acquire(FOREVER)
+        await self.limiter.acquire(FOREVER, self.lane)
         sent, fate = now(), self.chance.random()
         if fate < self.unsent:
             await asyncio.sleep(self.chance.uniform(0, 0.5))
-            self.limiter.unused()
+            self.limiter.unused(self.lane)
         elif fate < self.unsent + self.lost:
             gave_up = self.chance.uniform(0, 30)
             await asyncio.sleep(gave_up)
-            self.limiter.lost()
+            self.limiter.lost(self.lane)
             # It may even have arrived a little after we gave up.
             self.arrivals.append(self.chance.uniform(sent, now() + 3.9))
         else:
             await asyncio.sleep(self.chance.uniform(0, 0.5))
-            self.limiter.answered()
+            self.limiter.answered(self.lane)
             # At any moment until the response, with a taste for the ends.
             moment = self.chance.choice([sent, now(), self.chance.uniform(sent, now())])
             self.arrivals.append(moment)
@@ -287,12 +202,19 @@ def test_counting_from_the_send_would_fail_this_very_check():
 # -- the queue, step by step
 
 
+LANES: tuple[Lane, ...] = ("interactive", "bulk", "polling")
+# Permits in succession that may go to other lanes while somebody in this one can be served.
+PASSED_OVER = {"interactive": 1, "bulk": 7, "polling": 11}
+
+
 @attrs.define(eq=False)
 class _Waiter:
     """One acquire of the machine below and what may become of it."""
 
-    task: asyncio.Task[float]
+    number: int
+    lane: Lane
     latest: float
+    task: asyncio.Task[float]
 
 
 class _LimiterMachine(RuleBasedStateMachine):
@@ -300,16 +222,31 @@ class _LimiterMachine(RuleBasedStateMachine):
 
     waiters = Bundle("waiters")
 
-    @initialize(limit=st.integers(1, 3))
-    def begin(self, limit: int) -> None:
+    @initialize(limit=st.integers(1, 4), share=st.integers(1, 4))
+    def begin(self, limit: int, share: int) -> None:
         self.loop = DryLoop()
-        self.limiter = Limiter(limit, self.loop)
         self.limit = limit
+        self.share = min(share, limit)
+        self.limiter = Limiter(limit, self.loop, polling_limit=self.share)
+        self.numbers = 0
         self.queue: list[_Waiter] = []
-        self.out: list[float] = []  # permits we hold: when they were taken
-        self.back: list[float] = []
+        self.served: list[int] = []  # numbers, in the order of their permits
+        self.out: list[Lane] = []  # permits we hold
+        self.back: list[tuple[float, Lane]] = []
+        self.passed_over = dict.fromkeys(LANES, 0)
         self.paused_until = 0.0
         self.cancelled: set[_Waiter] = set()
+
+    def used(self, lane: Lane | None = None) -> int:
+        """Permits that are out or not back yet, of one lane or of all."""
+        at = self.loop.time()
+        lanes = self.out + [whose for moment, whose in self.back if moment > at]
+        return len(lanes) if lane is None else lanes.count(lane)
+
+    def ready(self, lane: Lane) -> bool:
+        """Whether somebody in a lane waits for nothing but a permit."""
+        room = lane != "polling" or self.used("polling") < self.share
+        return room and any(w.lane == lane and w not in self.cancelled for w in self.queue)
 
     def turn(self, seconds: float = 0.0) -> None:
         """Let the loop run for a while, then take note of who was served or refused."""
@@ -318,44 +255,57 @@ class _LimiterMachine(RuleBasedStateMachine):
         self.take_note()
 
     def take_note(self) -> None:
-        at = self.loop.time()
-        done = [waiter for waiter in self.queue if waiter.task.done()]
-        self.queue = [waiter for waiter in self.queue if not waiter.task.done()]
-        for waiter in done:
+        by_number = {waiter.number: waiter for waiter in self.queue}
+        served, self.served = [by_number[number] for number in self.served], []
+        for waiter in served:
+            self.was_served(waiter)
+        for waiter in [waiter for waiter in self.queue if waiter.task.done()]:
+            self.queue.remove(waiter)
             if waiter.task.cancelled():
                 assert waiter in self.cancelled
-            elif (error := waiter.task.exception()) is not None:
+            else:
+                error = waiter.task.exception()
                 assert isinstance(error, RateLimitedError)
                 assert error.retry_after is not None
                 assert error.retry_after > 0
                 assert error.status is None
-            else:
-                self.out.append(at)
-                assert waiter.task.result() <= waiter.latest + 1e-6, "served after its time"
-        served = [w for w in done if not w.task.cancelled() and w.task.exception() is None]
-        if served and self.queue:
-            arrived_before = self.order[served[-1]] < min(self.order[w] for w in self.queue)
-            assert arrived_before, "served out of order"
 
-    @property
-    def order(self) -> dict[_Waiter, int]:
-        return {waiter: index for index, waiter in enumerate(self.everyone)}
+    def was_served(self, waiter: _Waiter) -> None:
+        assert waiter.task.result() <= waiter.latest + 1e-6, "served after its time"
+        ahead = [w for w in self.queue if w.lane == waiter.lane and w.number < waiter.number]
+        for other in ahead:
+            refused = other.task.done() and not other.task.cancelled() and other.task.exception()
+            assert other in self.cancelled or refused, "served out of order"
+        self.queue.remove(waiter)
+        for lane in LANES:
+            passed = lane != waiter.lane and self.ready(lane)
+            self.passed_over[lane] = self.passed_over[lane] + 1 if passed else 0
+            assert self.passed_over[lane] <= PASSED_OVER[lane], "starved"
+        self.out.append(waiter.lane)
 
-    everyone: list[_Waiter]
-
-    @rule(target=waiters, wait=st.sampled_from([0.0, 5.0, 60.9, 61.0, 62.0, 64.0, 130.0, FOREVER]))
-    def arrive(self, wait: float) -> _Waiter:
+    @rule(
+        target=waiters,
+        wait=st.sampled_from([0.0, 5.0, 60.9, 61.0, 62.0, 64.0, 130.0, FOREVER]),
+        lane=st.sampled_from(LANES),
+    )
+    def arrive(self, wait: float, lane: Lane) -> _Waiter:
+        self.numbers += 1
         latest = self.loop.time() + wait
-        waiter = _Waiter(self.loop.create_task(self.served_at(latest)), latest)
-        if not hasattr(self, "everyone"):
-            self.everyone = []
-        self.everyone.append(waiter)
+        task = self.loop.create_task(self.served_at(self.numbers, latest, lane))
+        waiter = _Waiter(self.numbers, lane, latest, task)
         self.queue.append(waiter)
         self.turn()
         return waiter
 
-    async def served_at(self, latest: float) -> float:
-        await self.limiter.acquire(latest)
+    @rule(lanes=st.lists(st.sampled_from(LANES), max_size=14))
+    def crowd(self, lanes: list[Lane]) -> None:
+        """Some who wait as long as it takes."""
+        for lane in lanes:
+            self.arrive(FOREVER, lane)
+
+    async def served_at(self, number: int, latest: float, lane: Lane) -> float:
+        await self.limiter.acquire(latest, lane)
+        self.served.append(number)
         return self.loop.time()
 
     @rule(waiter=consumes(waiters))
@@ -371,21 +321,31 @@ class _LimiterMachine(RuleBasedStateMachine):
             self.limiter.pause(3.0)
             self.paused_until = max(self.paused_until, self.loop.time() + 3.0)
         elif self.out:
-            self.out.pop()
-            self.limiter.unused()
+            self.limiter.unused(self.out.pop())
         if not waiter.task.done():
             self.cancelled.add(waiter)
             waiter.task.cancel()
         self.turn()
 
     @precondition(lambda self: self.out)
-    @rule(how=st.sampled_from(["answered", "lost", "unused"]))
-    def finish(self, how: str) -> None:
-        self.out.pop()
-        getattr(self.limiter, how)()
+    @rule(how=st.sampled_from(["answered", "lost", "unused"]), which=st.integers(0, 3))
+    def finish(self, how: str, which: int) -> None:
+        lane = self.out.pop(which % len(self.out))
         at = self.loop.time()
-        self.back += {"answered": [at + BACK], "lost": [at + LOST]}.get(how, [])
+        self.back += {"answered": [(at + BACK, lane)], "lost": [(at + LOST, lane)]}.get(how, [])
+        getattr(self.limiter, how)(lane)
         self.turn()
+
+    @rule(rounds=st.integers(1, 15))
+    def finish_all(self, rounds: int) -> None:
+        """Several rounds in which every permit comes back at once."""
+        for _ in range(rounds):
+            at = self.loop.time()
+            for lane in self.out:
+                self.limiter.answered(lane)
+                self.back.append((at + BACK, lane))
+            self.out.clear()
+            self.turn(BACK)
 
     @rule(seconds=st.sampled_from([0.0, 1.0, 30.0, 59.0, 61.0, 65.0]))
     def wait(self, seconds: float) -> None:
@@ -403,20 +363,25 @@ class _LimiterMachine(RuleBasedStateMachine):
             return
         at = self.loop.time()
         status = self.limiter.status()
-        used = len(self.out) + sum(moment > at for moment in self.back)
+        used = self.used()
+        contended = any(map(self.ready, LANES))
         assert used <= self.limit
+        assert self.used("polling") <= self.share
         assert status.limit == self.limit
         assert status.in_flight == len(self.out)
         assert status.waiting == len(self.queue)
         assert status.paused_for == max(0.0, self.paused_until - at)
-        blocked = bool(self.queue) or at < self.paused_until
+        blocked = contended or at < self.paused_until
         assert status.remaining == (0 if blocked else self.limit - used)
         assert (status.next_free == 0.0) == (status.remaining > 0)
         # Nobody waits beside a permit, nor past the time they were willing to.
-        if self.queue and at >= self.paused_until:
+        if contended and at >= self.paused_until:
             assert used == self.limit
         assert all(waiter.latest >= at for waiter in self.queue)
         assert len(timers(self.loop)) == bool(self.queue)
+        assert self.limiter.room("bulk") == (self.limit - used, self.limit)
+        share = min(self.limit - used, self.share - self.used("polling"))
+        assert self.limiter.room("polling") == (share, self.share)
 
     def teardown(self) -> None:
         if not hasattr(self, "loop"):
@@ -877,6 +842,253 @@ async def test_the_windows_of_one_waiter_at_a_time_are_even():
     assert served[8] - served[2] == pytest.approx(2 * (BACK + 1), abs=1e-6)
 
 
-def test_the_second_of_margin_is_the_documented_one():
-    """60 s and 1 s after an answer."""
-    assert AGAIN == BACK
+# -- lanes
+
+
+def in_lane(limiter: Limiter, lane: Lane, wait: float = FOREVER) -> asyncio.Task[None]:
+    """A task that waits in a lane for `wait` seconds at most."""
+    return asyncio.create_task(limiter.acquire(now() + wait, lane))
+
+
+def laned(limit: int, share: int) -> Limiter:
+    """A limiter on the running loop whose polling has `share` of the permits."""
+    return Limiter(limit, asyncio.get_running_loop(), polling_limit=share)
+
+
+async def test_lanes_take_turns_while_permits_are_short():
+    """Of four served in succession three are interactive; of the others bulk has two in three."""
+    limiter = new_limiter(1, spent=1)
+    order: list[str] = []
+
+    async def one(lane: Lane) -> None:
+        await limiter.acquire(FOREVER, lane)
+        order.append(lane[0])
+        limiter.unused(lane)
+
+    tasks = [
+        asyncio.create_task(one(lane))
+        for lane in ("polling", "bulk", "interactive")  # whoever came first
+        for _ in range(20)
+    ]
+    await turns()
+    limiter.unused()
+    await asyncio.gather(*tasks)
+    assert "".join(order) == "iiibiiibiiip" * 2 + "iib" + "bp" + "bbp" * 7 + "p" * 10
+
+
+async def test_a_lane_that_does_not_wait_is_passed_over():
+    """Alone, each lane has every permit."""
+    for lane in LANES:
+        limiter = new_limiter(1, spent=1)
+        tasks = [in_lane(limiter, lane) for _ in range(5)]
+        await turns()
+        limiter.unused()
+        for task in tasks:
+            await task
+            limiter.unused(lane)
+
+
+async def test_polling_has_its_share_and_no_more():
+    """Two of five: the others stay for the rest, although polling waits."""
+    limiter = laned(5, 2)
+    assert limiter.try_acquire("polling")
+    assert limiter.try_acquire("polling")
+    assert not limiter.try_acquire("polling")
+    waiter = in_lane(limiter, "polling")
+    await turns()
+    assert limiter.status().remaining == 3
+    assert limiter.room("polling") == (0, 2)
+    assert all(limiter.try_acquire() for _ in range(2))
+    assert limiter.try_acquire("bulk")
+    assert not limiter.try_acquire()
+    start = now()
+    limiter.answered("polling")
+    await waiter
+    assert now() - start == pytest.approx(BACK, abs=1e-6)
+
+
+async def test_a_request_of_polling_that_is_lost_or_never_left_is_counted_so():
+    """65 s for the one, nothing for the other, in its share as in the budget."""
+    limiter = laned(5, 1)
+    assert limiter.try_acquire("polling")
+    limiter.unused("polling")
+    assert limiter.try_acquire("polling")
+    limiter.lost("polling")
+    start = now()
+    await limiter.acquire(FOREVER, "polling")
+    assert now() - start == pytest.approx(LOST, abs=1e-6)
+
+
+async def test_polling_beyond_its_share_is_told_so():
+    """The error names the share where it is that, and not the budget, that is spent."""
+    limiter = laned(3, 1)
+    assert limiter.try_acquire("polling")
+    with pytest.raises(RateLimitedError, match="polling's share of 1 requests a minute") as refused:
+        await limiter.acquire(now() + 5, "polling")
+    assert refused.value.retry_after == pytest.approx(BACK)
+    assert all(limiter.try_acquire() for _ in range(2))
+    with pytest.raises(RateLimitedError, match="the budget of 3 requests a minute"):
+        await limiter.acquire(now() + 5, "polling")
+
+
+async def test_polling_does_not_slip_in_before_those_who_wait():
+    """With room in its share and a permit just back it still queues."""
+    limiter = laned(1, 1)
+    assert limiter.try_acquire()
+    limiter.answered()
+    waiter = waiting(limiter)
+    await turns()
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, ClockLoop)
+    loop.advance(BACK)
+    assert not limiter.try_acquire("polling")
+    await waiter
+
+
+async def test_nobody_slips_in_before_polling_that_waits_for_a_permit():
+    """A permit is back and its timer not run yet: it is that of the waiter."""
+    limiter = laned(1, 1)
+    assert limiter.try_acquire()
+    limiter.answered()
+    waiter = in_lane(limiter, "polling")
+    await turns()
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, ClockLoop)
+    loop.advance(BACK)
+    assert not limiter.try_acquire()
+    await waiter
+
+
+async def test_the_timer_is_moved_for_somebody_who_can_be_served_sooner():
+    """Polling waits for its share for long; an interactive call then for a permit."""
+    limiter = laned(2, 1)
+    assert limiter.try_acquire("polling")
+    assert limiter.try_acquire()
+    limiter.answered()
+    start = now()
+    await asyncio.sleep(30)
+    polling = in_lane(limiter, "polling")
+    await turns()
+    assert timers(asyncio.get_running_loop()) == [start + 30 + BACK]
+    await waiting(limiter)
+    assert now() - start == pytest.approx(BACK, abs=1e-6)
+    assert len(timers(asyncio.get_running_loop())) == 1
+    await ended(polling)
+
+
+async def test_the_turns_of_other_lanes_count_for_the_forecast():
+    """Three interactive calls go first, so the first of bulk has the fourth permit."""
+    limiter = new_limiter(1, spent=1)
+    limiter.answered()
+    others = [waiting(limiter) for _ in range(5)]
+    await turns()
+    with pytest.raises(RateLimitedError) as refused:
+        await limiter.acquire(now() + 4 * BACK - 0.1, "bulk")
+    assert refused.value.retry_after == pytest.approx(4 * BACK)
+    # The second of bulk has three more before it, of which two are there.
+    first = in_lane(limiter, "bulk", 4 * BACK)
+    await turns()
+    with pytest.raises(RateLimitedError) as later:
+        await limiter.acquire(now(), "bulk")
+    assert later.value.retry_after == pytest.approx(7 * BACK)
+    await ended(first, *others)
+
+
+async def test_the_forecast_knows_whose_turn_is_next():
+    """After three interactive calls that had to wait, the next permit is that of bulk."""
+    limiter = new_limiter(1, spent=1)
+    for _ in range(3):
+        waiter = waiting(limiter)
+        await turns()
+        limiter.unused()
+        await waiter
+    limiter.answered()
+    other = waiting(limiter, BACK + 1)
+    bulk = in_lane(limiter, "bulk", BACK)
+    await turns()
+    assert not bulk.done()
+    limiter.pause(0.5)
+    with pytest.raises(RateLimitedError) as refused:
+        await other
+    assert refused.value.retry_after == pytest.approx(2 * BACK)
+    await bulk
+
+
+async def test_polling_that_waits_for_its_share_is_not_counted_on():
+    """Nobody is turned away, when they come or later, because of turns it may not have."""
+    limiter = laned(2, 1)
+    assert limiter.try_acquire("polling")
+    assert limiter.try_acquire()
+    limiter.answered()
+    start = now()
+    await asyncio.sleep(10)
+    held = [in_lane(limiter, "polling") for _ in range(2)]
+    bulk = [in_lane(limiter, "bulk", 10_000) for _ in range(2)]
+    await turns()
+    # Permits at 61, 71 (were the answer to come now), 122 and 132 s; the third is its.
+    bulk.append(in_lane(limiter, "bulk", 2 * BACK - 10))
+    await turns()
+    limiter.pause(0.5)
+    await turns()
+    assert limiter.status().waiting == 5
+    with pytest.raises(RateLimitedError):
+        await bulk[2]  # the answer comes too late after all
+    assert now() - start <= 2 * BACK
+    await ended(*held, *bulk)
+
+
+async def test_the_share_counts_for_who_waits_and_for_who_comes():
+    """Of two who wait for one permit of polling in a minute the second has the second minute."""
+    limiter = laned(9, 1)
+    assert limiter.try_acquire("polling")
+    limiter.answered("polling")
+    first, second = in_lane(limiter, "polling", BACK), in_lane(limiter, "polling", 2 * BACK)
+    await turns()
+    with pytest.raises(RateLimitedError) as refused:
+        await limiter.acquire(now() + 2 * BACK, "polling")
+    assert refused.value.retry_after == pytest.approx(3 * BACK)
+    limiter.pause(1)
+    await first
+    start = now()
+    await asyncio.sleep(1)
+    limiter.answered("polling")  # a second too late for the second one
+    with pytest.raises(RateLimitedError) as late:
+        await second
+    assert now() - start <= BACK
+    assert late.value.retry_after == pytest.approx(start + 1 + BACK - now(), abs=1e-6)
+
+
+async def test_the_gap_of_a_lane_is_the_wider_of_its_share_and_the_budget():
+    """Nothing is spread in a pause."""
+    limiter = laned(300, 30)
+    assert limiter.gap("bulk") == pytest.approx(61 / 300)
+    assert limiter.gap("polling") == pytest.approx(61 / 30)
+    for _ in range(299):
+        limiter.try_acquire()
+        limiter.answered()
+    assert limiter.gap("bulk") == limiter.gap("polling") == pytest.approx(61)
+    limiter.pause(5)
+    assert limiter.gap("bulk") == 0.0
+
+
+@given(seed=st.integers(0, 2**32), limit=st.integers(2, 12), share=st.integers(1, 12))
+@settings(max_examples=25, deadline=None)
+def test_no_window_holds_more_than_the_limit_or_the_share(seed: int, limit: int, share: int):
+    """All lanes at full speed, answers late, lost and never sent: every window holds."""
+    share = min(share, limit)
+
+    async def main() -> None:
+        limiter = laned(limit, share)
+        chance = dice(seed)
+        wires = {
+            lane: _Wire(limiter, chance, lost=0.1, unsent=0.1, lane=lane)
+            for lane in LANES
+            if lane == "polling" or chance.random() < 0.7
+        }
+        arrivals = await asyncio.gather(*(wire.saturate(8, 400) for wire in wires.values()))
+        check_windows(sorted(chain.from_iterable(arrivals)), limit)
+        polled = sorted(wires["polling"].arrivals)
+        if polled:  # with few permits its turn may not have come yet
+            check_windows(polled, share)
+
+    dry(main())

@@ -17,20 +17,18 @@ MODELS = {
     and issubclass(value, models.Model)
     and value is not models.Model
 }
-LATER = {  # channels, topics, events and token forms have no models yet
+LATER = {  # channels, topics and token forms have no models yet
     "AgentActivityEvent",
     "AuthorizationCodeGrant",
     "AvailableTopic",
     "AvailableTopicEntityListing",
-    "BatchEventResponse",
-    "BatchUserPresenceEventRequest",
+    "BatchUserPresenceEventRequest",  # a list under one name, written by client.events
     "Channel",
     "ChannelEntityListing",
     "ChannelTopic",
     "ChannelTopicEntityListing",
     "ClientCredentialsGrant",
     "ClientPing",
-    "EventError",
     "HeartbeatBody",
     "IntegrationPresenceEvent",
     "NotificationFrame",
@@ -42,9 +40,11 @@ LATER = {  # channels, topics, events and token forms have no models yet
     "Saml2BearerGrant",
     "SystemMessageEvent",
     "TokenResponse",
-    "UCThirdPartyPresence",
-    "UserPresenceEvent",
 }
+
+
+# What `client.events.inject` fills in where it is left out.
+FILLED_IN = {"UserPresenceEvent": {"eventId", "eventDateTime"}}
 
 
 def wire_names(cls: type) -> set[str]:
@@ -74,10 +74,10 @@ def test_division_has_the_fields_it_has_in_a_user():
 
 @pytest.mark.parametrize("name", sorted(MODELS.keys() & SCHEMAS.keys()))
 def test_required_fields_are_those_of_the_schema(name: str):
-    """Arguments without a default are what the schema requires, no more and no less."""
+    """Arguments without a default are what the schema requires, but for what is filled in."""
     required = {f.name for f in attrs.fields(MODELS[name]) if f.default is attrs.NOTHING}
     names = {name[0] + name.title().replace("_", "")[1:] for name in required}
-    assert names == set(SCHEMAS[name].get("required", ()))
+    assert names == set(SCHEMAS[name].get("required", ())) - FILLED_IN.get(name, set())
 
 
 def test_everything_exported_exists():

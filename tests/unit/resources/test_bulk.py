@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import math
 from typing import TYPE_CHECKING, Any
 
 import clock
@@ -25,7 +27,8 @@ from presence_async.models import (
     SystemPresenceName,
     UserPresence,
 )
-from presence_async.resources.bulk import BODY_LIMIT, Bulk, UpdateOutcome
+from presence_async.resources._batches import BODY_LIMIT
+from presence_async.resources.bulk import Bulk, UpdateOutcome
 from presence_async.resources.system_presences import BuiltinIds, SystemPresences
 from presence_async.resources.user_presences import UserPresences
 from presence_async.wire import Request, Response
@@ -108,7 +111,7 @@ async def test_every_form_of_an_item(api: FakeApi) -> None:
         ("u7", PresenceDefinition(system_presence=SystemPresenceName("On Queue"))),
         ("u8", UserPresence(message="m", id="other", self_uri="/x", extra={"x": None})),
     ]
-    outcomes = await api.client.bulk.update(iter(items))
+    outcomes = await api.client.bulk.update(iter(items), settle=False)
     assert [outcome.item for outcome in outcomes] == items
     assert api.lines == ["GET /api/v2/presence/definitions", f"PUT {PATH}"]
     own = {"source": "PURECLOUD"}
@@ -133,7 +136,7 @@ async def test_a_source_for_all_items(api: FakeApi) -> None:
         MutableUserPresence(id="u2", source="Lync"),
         MutableUserPresence(id="u3", source_id=None, source=None),
     ]
-    await api.client.bulk.update(items, source="Outlook")
+    await api.client.bulk.update(items, source="Outlook", settle=False)
     sources = [(row.get("source"), row.get("sourceId")) for row in api.last.json]
     assert sources == [("Outlook", None), ("Lync", None), ("Outlook", None)]
 
@@ -179,7 +182,18 @@ async def test_bad_items_are_refused(api: FakeApi, items: Any, field: str) -> No
 
 @pytest.mark.parametrize(
     ("arguments", "field"),
-    [({"source": ""}, "source"), ({"source": None}, "source"), ({"concurrency": 0}, "concurrency")],
+    [
+        ({"source": ""}, "source"),
+        ({"source": None}, "source"),
+        ({"concurrency": 0}, "concurrency"),
+        ({"settling_time": -1}, "settling_time"),
+        ({"settling_time": math.inf}, "settling_time"),
+        ({"settling_time": math.nan}, "settling_time"),
+        ({"settling_time": True}, "settling_time"),
+        ({"settling_time": "15"}, "settling_time"),
+        ({"on_outcome": 5}, "on_outcome"),
+        ({"on_outcome": asyncio.sleep}, "on_outcome"),
+    ],
 )
 async def test_bad_options_are_refused(api: FakeApi, arguments: dict[str, Any], field: str) -> None:
     """Before the look-up of a system presence."""
@@ -208,6 +222,23 @@ async def test_one_user_on_two_sources_with_one_row(api: FakeApi) -> None:
         [("u1", "d"), MutableUserPresence(id="u1", source="Outlook"), ("u2", "d")]
     )
     assert [outcome.status for outcome in outcomes] == ["unknown", "unknown", "applied"]
+
+
+@pytest.mark.parametrize("settle", [True, False])
+async def test_outcomes_are_told_once_and_in_chunks(settle: bool) -> None:
+    """As soon as they are final; and the list that comes back is the same."""
+    vendor = Vendor("u60")
+    told: list[UpdateOutcome] = []
+
+    async def items() -> Any:
+        for pair in pairs(120):
+            yield pair
+
+    outcomes = await vendor.bulk().update(
+        items(), concurrency=1, settle=settle, on_outcome=told.append
+    )
+    assert told == outcomes
+    assert [outcome.user_id for outcome in outcomes if outcome.status == "rejected"] == ["u60"]
 
 
 @pytest.mark.parametrize("count", [1, 49, 50, 51, 120])
@@ -287,7 +318,7 @@ async def test_an_unknown_user_is_rejected() -> None:
 async def test_other_errors_are_everybodys(error: PresenceError, verdict: str) -> None:
     """They are not split; later chunks go out all the same."""
     vendor = Vendor("u7", error=error)
-    outcomes = await vendor.bulk().update(pairs(70))
+    outcomes = await vendor.bulk().update(pairs(70), settle=False)
     assert [outcome.status for outcome in outcomes] == [verdict] * 50 + ["applied"] * 20
     assert outcomes[0].error is error
     assert vendor.sizes == [50, 20]
@@ -337,7 +368,7 @@ async def test_an_answer_that_fits_nobody_leaves_all_unknown(answer: Any) -> Non
         def answer(self, items: list[Any]) -> Any:
             return answer
 
-    outcomes = await Partial().bulk().update(pairs(3))
+    outcomes = await Partial().bulk().update(pairs(3), settle=False)
     assert set(verdicts(outcomes).values()) == {"unknown"}
     error = outcomes[0].error
     assert isinstance(error, InvalidRequestError)
@@ -351,7 +382,7 @@ async def test_a_partial_answer() -> None:
         def answer(self, items: list[Any]) -> Any:
             return super().answer(items)[1:]
 
-    assert verdicts(await Partial().bulk().update(pairs(3))) == {
+    assert verdicts(await Partial().bulk().update(pairs(3), settle=False)) == {
         "u0": "unknown",
         "u1": "applied",
         "u2": "applied",
@@ -367,7 +398,7 @@ async def test_a_bad_row_of_the_answer() -> None:
             rows[1] = recorded("u1", message=5)
             return rows
 
-    outcomes = await Odd().bulk().update(pairs(3))
+    outcomes = await Odd().bulk().update(pairs(3), settle=False)
     assert verdicts(outcomes) == {"u0": "applied", "u1": "unknown", "u2": "applied"}
     error = outcomes[1].error
     assert isinstance(error, DecodeError)
@@ -381,7 +412,7 @@ async def test_nameless_rows_with_a_bad_one_are_not_counted_off() -> None:
         def answer(self, items: list[Any]) -> Any:
             return [{}, {"message": 5}, {}]
 
-    outcomes = await Odd().bulk().update(pairs(2))
+    outcomes = await Odd().bulk().update(pairs(2), settle=False)
     assert set(verdicts(outcomes).values()) == {"unknown"}
 
 
@@ -392,7 +423,7 @@ async def test_an_answer_that_is_no_list() -> None:
         def answer(self, items: list[Any]) -> Any:
             return {"ok": True}
 
-    outcomes = await Odd().bulk().update(pairs(2))
+    outcomes = await Odd().bulk().update(pairs(2), settle=False)
     assert set(verdicts(outcomes).values()) == {"unknown"}
 
 

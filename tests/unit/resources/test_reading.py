@@ -1,9 +1,8 @@
-"""Reading many users: chunks, matching of rows, and the ways around a refusal."""
+"""Reading many users: matching of rows, and the ways around a refusal."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -19,18 +18,12 @@ from presence_async.errors import (
     PresenceError,
     ServerError,
 )
-from presence_async.resources.reading import (
-    BULK_READ_LIMIT,
-    DEDUPE_WINDOW,
-    PresenceOutcome,
-    PresenceReader,
-    check_dedupe,
-    chunked,
-)
+from presence_async.resources._chunking import chunked
+from presence_async.resources.reading import PresenceOutcome, PresenceReader
 from presence_async.wire import Request, Response
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
 
 def row(user_id: str) -> dict[str, Any]:
@@ -208,6 +201,7 @@ async def test_a_source_without_bulk_is_read_singly(size: int) -> None:
     assert all(o.presence.user_id == o.user_id for o in outcomes if o.presence)
     asked = len(vendor.bulk_reads)
     assert asked <= 3
+    assert reader.chunk_size == (1 if size > 1 else 50)
     await reader.read(["x", "y", "z"])
     await reader.read(["v", "w"])
     assert len(vendor.bulk_reads) == (asked if size > 1 else 1 + 3)
@@ -253,37 +247,6 @@ async def test_only_presence_errors_are_outcomes() -> None:
         await PresenceReader(send, "purecloud").read(["a"])
 
 
-@pytest.mark.parametrize("count", [0, 1, 49, 50, 51, 5000])
-@pytest.mark.parametrize("dedupe", ["window", "all"])
-def test_chunks_hold_fifty(count: int, dedupe: Any) -> None:
-    """Every id once, in order, fifty to a chunk."""
-    ids = [f"u{number}" for number in range(count)]
-    chunks = [list(chunk) for chunk in chunked(ids, dedupe)]  # type: ignore[union-attr]
-    assert [user_id for chunk in chunks for user_id in chunk] == ids
-    assert all(len(chunk) == BULK_READ_LIMIT for chunk in chunks[:-1])
-
-
-def test_dedupe_window_forgets_and_all_does_not() -> None:
-    """An id is read once within ten thousand others, again after twice as many, or never."""
-    others = [f"u{number}" for number in range(2 * DEDUPE_WINDOW)]
-    near = ["a", *others[: DEDUPE_WINDOW - 1], "a"]
-    far = ["a", *others, "a"]
-
-    def reads(ids: list[str], dedupe: Any) -> int:
-        return sum(chunk.count("a") for chunk in map(list, chunked(ids, dedupe)))  # type: ignore[arg-type]
-
-    assert [reads(ids, "window") for ids in (near, far)] == [1, 2]
-    assert [reads(ids, "all") for ids in (near, far)] == [1, 1]
-
-
-def test_chunks_are_pulled_as_needed() -> None:
-    """Fifty ids are taken for the first chunk and not one more."""
-    source = iter(IDS * 3)
-    chunks = iter(chunked((f"{number}{one}" for number, one in enumerate(source)), "window"))  # type: ignore[arg-type]
-    assert len(next(chunks)) == 50
-    assert len(list(source)) == 100
-
-
 async def test_a_generators_bad_ids_keep_their_place() -> None:
     """A bad id is a failed outcome where it stood, and costs no request."""
     vendor = Vendor()
@@ -305,67 +268,6 @@ async def test_bad_ids_alone_cost_nothing() -> None:
     assert [len(chunk) for chunk in chunks] == [50, 50, 20]
     assert len(await vendor.reader().read(chunks[0])) == 50
     assert vendor.bulk_reads == []
-
-
-async def numbers(count: int, closed: list[str]) -> AsyncIterator[str]:
-    """Ids from an async generator that tells when it ends."""
-    try:
-        for number in range(count):
-            yield f"u{number}"
-    finally:
-        closed.append("closed")
-
-
-@pytest.mark.parametrize("count", [0, 50, 51, 120])
-async def test_async_ids(count: int) -> None:
-    """An async iterator gives the same chunks."""
-    chunks = [list(chunk) async for chunk in chunked(numbers(count, []), "all")]  # type: ignore[union-attr]
-    assert [user_id for chunk in chunks for user_id in chunk] == [f"u{n}" for n in range(count)]
-
-
-async def test_a_generator_of_ids_is_closed_with_its_chunks() -> None:
-    """Leaving early ends the caller's generator at once, not in some later turn."""
-    closed: list[str] = []
-    chunks: Any = chunked(numbers(500, closed), "window")
-    assert len(await anext(chunks)) == 50
-    await chunks.aclose()
-    assert closed == ["closed"]
-
-
-class Plain:
-    """An async iterator that is no generator and has nothing to close."""
-
-    def __init__(self) -> None:
-        self.left = 3
-
-    def __aiter__(self) -> Plain:
-        return self
-
-    async def __anext__(self) -> str:
-        if not self.left:
-            raise StopAsyncIteration
-        self.left -= 1
-        return f"u{self.left}"
-
-
-async def test_a_plain_async_iterator_of_ids() -> None:
-    """Any async iterator will do."""
-    chunks: Any = chunked(Plain(), "window")
-    assert [chunk async for chunk in chunks] == [["u2", "u1", "u0"]]
-
-
-@pytest.mark.parametrize("value", ["window", "all"])
-def test_check_dedupe(value: Any) -> None:
-    """The two there are."""
-    assert check_dedupe(value) == value
-
-
-@pytest.mark.parametrize("value", ["", None, "ALL", ["all"]])
-def test_check_dedupe_refuses(value: Any) -> None:
-    """And no other."""
-    with pytest.raises(InvalidRequestError) as caught:
-        check_dedupe(value)
-    assert caught.value.field == "dedupe"
 
 
 def test_outcome_status() -> None:
@@ -410,30 +312,3 @@ def test_one_right_outcome_per_id(
         else:
             # Refused and unknown at once: the vendor may say either.
             assert outcome.status == "failed" or outcome.user_id in unknown
-
-
-@pytest.mark.parametrize("kind", ["sync", "async"])
-async def test_ids_before_a_failing_source_are_read(kind: str) -> None:
-    """What the caller's iterable gave before it failed comes out as chunks first."""
-
-    def some() -> Iterator[str]:
-        yield from ("a", "b")
-        raise LookupError("no more")
-
-    async def some_async() -> AsyncIterator[str]:
-        for user_id in some():
-            yield user_id
-
-    chunks: list[list[Any]] = []
-
-    async def read() -> None:
-        source = chunked(some() if kind == "sync" else some_async(), "all")
-        if isinstance(source, AsyncIterator):
-            async for chunk in source:
-                chunks.append(list(chunk))  # noqa: PERF401  # kept when it raises
-        else:
-            chunks.extend(list(chunk) for chunk in source)
-
-    with pytest.raises(LookupError, match="no more"):
-        await read()
-    assert chunks == [["a", "b"]]

@@ -1,0 +1,171 @@
+"""What a sweep costs and how often it can be had: arithmetic, before anything is sent."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Sized
+from typing import TYPE_CHECKING, Any, Final
+
+import attrs
+
+from presence_async.errors import InvalidRequestError
+from presence_async.ledger import AGAIN
+
+if TYPE_CHECKING:
+    from presence_async.config import Pacing
+
+__all__ = ["SweepForecast", "check_interval", "forecast", "sweep_seconds"]
+
+# The vendor's limit of a bulk read, and what third-party clients send in a bulk update.
+USERS_PER_REQUEST: Final = 50
+MONTH: Final = 30 * 24 * 3600.0
+# Taken until an answer has been measured.
+USUAL_LATENCY: Final = 0.25
+SHORTEST_INTERVAL: Final = 0.001
+
+
+@attrs.frozen(kw_only=True)
+class SweepForecast:
+    """What reading or updating some users in bulk takes. Its `str` is a sentence about it.
+
+    A permit comes back 61 seconds after its answer, so a budget of 300 requests a minute is
+    300 in 61 seconds and a latency.
+
+    Attributes:
+        users: Users of a sweep.
+        requests: Requests of a sweep: fifty users in each.
+        budget: Requests a minute that its lane may make.
+        latency: Seconds from a request to its answer: measured by this client, or 0.25
+            while there is nothing measured yet.
+        shortest_sweep: Seconds of a sweep that has the whole budget of its lane to itself.
+        shortest_interval: Seconds from the start of one sweep to that of the next, when
+            sweeps follow one another for ever.
+        interval: The interval asked about, or None.
+        requests_per_month: Requests in 30 days at that interval, or None without one.
+        budget_used: Part of the lane's budget that sweeps at that interval use up: 1.0 is
+            all of it, and more cannot be had. None without an interval.
+        most_users: Users that can be swept at that interval, or None without one.
+    """
+
+    users: int
+    requests: int
+    budget: int
+    latency: float
+    shortest_sweep: float
+    shortest_interval: float
+    interval: float | None = None
+    requests_per_month: int | None = None
+    budget_used: float | None = None
+    most_users: int | None = None
+
+    @property
+    def meets_interval(self) -> bool | None:
+        """Whether a sweep can start every `interval` seconds; None without one."""
+        return None if self.interval is None else self.interval >= self.shortest_interval
+
+    def __str__(self) -> str:
+        """What it takes and, where the interval is too short, what would work."""
+        text = (
+            f"a sweep of {self.users:,} users takes {self.requests:,} requests and "
+            f"{self.shortest_sweep:,.1f} s or more with {self.budget:,} requests a minute"
+        )
+        if self.interval is None:
+            return text
+        text += f"; every {self.interval:g} s that is {self.requests_per_month:,} requests a month"
+        if self.meets_interval:
+            return f"{text} and {self.budget_used:.0%} of the budget"
+        return (
+            f"{text}, which cannot be had: sweep every {math.ceil(self.shortest_interval):,} s or "
+            f"more, or at most {self.most_users:,} users"
+        )
+
+
+def forecast(
+    users: int | Sized,
+    interval: float | None = None,
+    *,
+    budget: int,
+    latency: float | None,
+    concurrency: int,
+    pacing: Pacing,
+) -> SweepForecast:
+    """The forecast for `users` under the settings of a client, which checks those itself.
+
+    Args:
+        users: Their number, or a collection of them.
+        interval: Seconds from the start of one sweep to that of the next; None for one sweep.
+        budget: Requests a minute that the lane may make.
+        latency: Seconds from a request to its answer, when that was measured.
+        concurrency: Requests in flight at most.
+        pacing: Whether a sweep beyond the budget is spread over the minute.
+
+    Raises:
+        InvalidRequestError: Users or an interval that are none; `field` names the argument.
+    """
+    count = _count(users)
+    if latency is None:
+        latency = USUAL_LATENCY
+    requests = -(-count // USERS_PER_REQUEST)
+    turn = AGAIN + latency
+    result = SweepForecast(
+        users=count,
+        requests=requests,
+        budget=budget,
+        latency=latency,
+        shortest_sweep=sweep_seconds(
+            requests, budget=budget, latency=latency, concurrency=concurrency, pacing=pacing
+        ),
+        shortest_interval=max(requests * turn / budget, -(-requests // concurrency) * latency),
+    )
+    if interval is None:
+        return result
+    interval = check_interval(interval)
+    at_once = int(interval / max(latency, 1e-9)) * concurrency
+    return attrs.evolve(
+        result,
+        interval=interval,
+        requests_per_month=math.ceil(requests * MONTH / interval),
+        budget_used=requests * turn / budget / interval,
+        most_users=USERS_PER_REQUEST * int(min(interval * budget / turn, at_once)),
+    )
+
+
+def sweep_seconds(
+    requests: int,
+    *,
+    budget: int,
+    latency: float,
+    pacing: Pacing,
+    concurrency: int = sys.maxsize,
+) -> float:
+    """Seconds that so many requests take at least, beginning with a whole budget."""
+    if not requests:
+        return 0.0
+    turn = AGAIN + latency
+    busy = -(-requests // concurrency) * latency
+    if pacing == "even" and requests > budget:
+        return max(busy, (requests - 1) * turn / budget + latency)
+    rounds, last = divmod(requests - 1, budget)
+    return max(busy, rounds * turn + (last // concurrency + 1) * latency)
+
+
+def _count(users: Any) -> int:
+    if isinstance(users, Sized) and not isinstance(users, str | bytes):
+        return len(users)
+    if not isinstance(users, int) or isinstance(users, bool) or not 0 <= users <= sys.maxsize:
+        raise InvalidRequestError(
+            f"users must be a whole number from 0 or a collection, not {users!r}", field="users"
+        )
+    return users
+
+
+def check_interval(interval: Any) -> float:
+    """`interval` if it is a number of seconds, 0.001 to 30 days; else InvalidRequestError."""
+    number = isinstance(interval, int | float) and not isinstance(interval, bool)
+    if not number or not SHORTEST_INTERVAL <= interval <= MONTH:
+        raise InvalidRequestError(
+            f"interval must be seconds from {SHORTEST_INTERVAL} to 30 days, not {interval!r}",
+            field="interval",
+        )
+    return float(interval)

@@ -1,0 +1,318 @@
+"""What became of writes that nobody answered: wait, read back, judge, send again.
+
+A bulk update whose connection broke, or that ran into a timeout, may have taken effect. The
+users are read back, and what they show decides:
+
+* What was asked for is shown: **applied**. (Whoever did it; the end is the same.)
+* It is not shown, and the presence was last changed before the request was sent: nobody has
+  changed it since, so the request was **not applied** and is sent again.
+* It is not shown, and the presence was changed since: either the request was applied and
+  somebody changed the presence afterwards, or somebody was faster. The user has moved on:
+  **superseded**, and left alone.
+
+So the presence before the change is not needed, only the date of its last change, which
+every answer of the vendor carries; reading everybody beforehand would double the requests.
+
+That date is the vendor's, and so is the clock it is compared with: the `Date` header of the
+read-back, less the seconds that have passed here since the request was handed over. The
+clock of this machine may be wrong. `Date` has whole seconds, the vendor's machines may
+disagree a little, and the request may have waited for a permit before it went out. All of
+this is taken to the side of "changed since": in doubt a presence is left alone.
+
+A request may still be applied after its sender died. So nothing is read before a settling
+time has passed, during which no permit and no connection is held. A request that was
+answered 2xx is over: an item that its answer leaves out is looked at without delay.
+
+Limits, all of them the vendor's to lift (there is no conditional update, and of a date of
+the primary source nothing is documented):
+
+* A change between the read-back and the second send, some milliseconds later, is
+  overwritten, as it would be by any update sent then.
+* A user who changed the presence a second or two before the update was sent counts as
+  having moved on.
+* A request that is applied later than the settling time may be applied twice.
+* Without a `Date` header, or where a row has no `modifiedDate`, only "applied" can be told;
+  everything else stays unknown.
+* A user without any presence on the source has never had one there, so the update was not
+  applied; on a registered source that may as well mean that it cannot be read: unknown.
+* Of an item with `primary` the primary source is read too, once everything else is shown.
+  It has no date of its own: somebody's choice of yet another source is overwritten.
+* An item that asks for nothing of definition, message and `primary` cannot be seen in a
+  presence. It stays unknown.
+
+Whether the vendor keeps the message when the definition changes does not matter: only what
+an item asks for is looked at.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+
+import attrs
+
+from presence_async import converter, routes
+from presence_async.errors import ClosedError, PresenceError
+from presence_async.models import (
+    PresenceDefinition,
+    UcUserPresence,
+    UserPresence,
+    UserPrimarySource,
+)
+from presence_async.resources._base import Send, decoded
+from presence_async.resources.reading import PresenceOutcome, PresenceReader
+from presence_async.resources.updating import Moment
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
+
+    from presence_async.resources.updating import Row, UpdateOutcome, Wanted
+    from presence_async.wire import Request, Response
+
+__all__ = [
+    "SENDS",
+    "SETTLING_TIME",
+    "Judged",
+    "Pause",
+    "Settler",
+    "Verdict",
+    "read_back",
+    "verdict",
+]
+
+SETTLING_TIME: Final = 15.0
+# The first send and the repeated ones. Each is followed by a look, if it is lost.
+SENDS: Final = 3
+# How far the clock of the `Date` header may be ahead of the one of `modifiedDate`.
+CLOCK_MARGIN: Final = 1.0
+
+Verdict: TypeAlias = Literal["applied", "not applied", "superseded", "open"]
+
+
+def shows(wanted: Wanted, presence: UcUserPresence) -> bool:
+    """Whether a presence is what was asked for; `primary` cannot be seen in it."""
+    if wanted.message is not None and wanted.message != (presence.message or ""):
+        return False
+    if wanted.definition_id is None:
+        return True
+    return wanted.definition_id in (_id(presence.presence_definition), _future_id(presence))
+
+
+def _id(definition: object) -> object:
+    return definition.id if isinstance(definition, PresenceDefinition) else None
+
+
+def _future_id(presence: UcUserPresence) -> object:
+    """Where a user On Queue goes once leaving is granted: the update has been accepted."""
+    future = presence.extra.get("futurePresenceDefinition")
+    return future.get("id") if isinstance(future, dict) else None
+
+
+def verdict(
+    row: Row, shown: PresenceOutcome, since: datetime | None, *, promoted: bool = True
+) -> Verdict:
+    """What became of a row, by what its user shows after the settling time. Pure.
+
+    Args:
+        row: What was asked for.
+        shown: The user's presence on the row's source, read back.
+        since: A change up to this moment, on the vendor's clock, was there before the row
+            was sent: the `modifiedDate` of a presence read before, or what `read_back` makes
+            of the time of sending. None when it is not known.
+        promoted: Whether the source is the user's primary one, where that was asked for.
+    """
+    presence = shown.presence
+    if presence is None:
+        return "open" if shown.error is not None or row.registered else "not applied"
+    if promoted and shows(row.wanted, presence):
+        return "applied"
+    modified = presence.modified_date
+    if since is None or not modified:
+        return "open"
+    return "not applied" if modified <= since else "superseded"
+
+
+@attrs.frozen
+class Judged:
+    """A verdict, with the presence it was made from, or why there is none."""
+
+    verdict: Verdict
+    presence: UserPresence | None = None
+    error: PresenceError | None = None
+
+
+class _Dated:
+    """A way out that keeps the date of the latest answer, and when that came."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self._date: datetime | None = None
+
+    async def send(self, request: Request) -> Response:
+        response = await self._send(request)
+        self._date, self._came = _date_of(response), Moment.now()
+        return response
+
+    def at(self, moment: Moment | None) -> datetime | None:
+        """What the vendor's clock showed at an earlier moment, at least."""
+        if self._date is None or moment is None:
+            return None
+        passed = moment.seconds_until(self._came) + CLOCK_MARGIN
+        return self._date - timedelta(seconds=passed)
+
+
+def _date_of(response: Response) -> datetime | None:
+    """The `Date` header (RFC 9110), or None without a usable one."""
+    try:
+        date = parsedate_to_datetime(response.headers.get("Date", ""))
+    except (ValueError, OverflowError):
+        return None
+    return date.replace(tzinfo=UTC) if date.tzinfo is None else date
+
+
+async def read_back(send: Send, rows: Sequence[Row]) -> dict[Row, Judged]:
+    """Look at the users of some rows, fifty to a request, and judge each row.
+
+    Args:
+        send: The way out.
+        rows: At most fifty, of any sources. A row that was never `sent` by this process is
+            either applied or open.
+    """
+    judged: dict[Row, Judged] = {}
+    for source in dict.fromkeys(row.source for row in rows):
+        group = [row for row in rows if row.source == source]
+        dated = _Dated(send)
+        try:
+            read = await PresenceReader(dated.send, source).read([row.user_id for row in group])
+        except PresenceError as error:  # a name that cannot stand in a path
+            read = [PresenceOutcome(row.user_id, error=error) for row in group]
+        for row, shown in zip(group, read, strict=True):
+            judged[row] = await _judged(send, row, shown, dated.at(row.sent))
+    return judged
+
+
+async def _judged(send: Send, row: Row, shown: PresenceOutcome, since: datetime | None) -> Judged:
+    presence = shown.presence
+    if presence is None:
+        return Judged(verdict(row, shown, since), error=shown.error)
+    promoted = True
+    if row.wanted.primary and shows(row.wanted, presence):
+        try:
+            promoted = await _is_primary(send, row)
+        except PresenceError as error:
+            return Judged("open", error=error)
+    return Judged(verdict(row, shown, since, promoted=promoted), _as_presence(presence))
+
+
+async def _is_primary(send: Send, row: Row) -> bool:
+    request = routes.GET_PRIMARY_SOURCE.request(row.user_id)
+    response = await send(request)
+    primary = decoded(request, response, converter.structure, UserPrimarySource)
+    return (primary.source_id or "").casefold() == row.source.casefold()
+
+
+def _as_presence(row: UcUserPresence) -> UserPresence:
+    """A bulk row in the shape of an update's answer, so that callers see one type."""
+    return UserPresence(
+        id=row.id,
+        name=row.name,
+        source=row.source,
+        source_id=row.source_id,
+        presence_definition=row.presence_definition,
+        message=row.message,
+        modified_date=row.modified_date,
+        self_uri=row.self_uri,
+        extra=row.extra,
+    )
+
+
+class Pause:
+    """Sleeps that can be cut short, all of them and once and for all."""
+
+    def __init__(self) -> None:
+        self._cut = asyncio.get_running_loop().create_future()
+
+    async def sleep(self, seconds: float) -> bool:
+        """Whether the time has passed; False when it was cut short."""
+        await asyncio.wait({self._cut}, timeout=seconds)
+        return not self._cut.done()
+
+    async def cut(self) -> None:
+        """Wake all who sleep; none of their timers is left when this returns."""
+        if not self._cut.done():
+            self._cut.set_result(None)
+        await asyncio.sleep(0)
+
+
+class Settler:
+    """Sends rows and does not rest until it knows what became of them, within bounds."""
+
+    def __init__(
+        self,
+        write: Callable[[Sequence[Row]], Awaitable[Sequence[UpdateOutcome]]],
+        send: Send,
+        pause: Pause,
+        seconds: float,
+    ) -> None:
+        """Args are what differs between callers.
+
+        Args:
+            write: Sends rows, once; an outcome for each, in their order.
+            send: The way out for the read-back.
+            pause: Where to sleep.
+            seconds: The settling time.
+        """
+        self._write = write
+        self._send = send
+        self._pause = pause
+        self._seconds = seconds
+
+    async def outcomes(self, rows: Sequence[Row]) -> Sequence[UpdateOutcome]:
+        """One outcome for each row, at most fifty, in their order.
+
+        When the client is closed meanwhile, or what is lost cannot be told after the last
+        look, an outcome stays unknown, with the error of its request.
+        """
+        found = dict(zip(rows, await self._write(rows), strict=True))
+        for sends_left in reversed(range(SENDS)):
+            lost = {row: error for row in rows if (error := _lost(row, found[row])) is not None}
+            if not lost or not await self._waited(lost.values()):
+                break
+            again = []
+            for row, judged in (await read_back(self._send, [*lost])).items():
+                if judged.verdict == "not applied" and sends_left:
+                    row.repeated = True
+                    again.append(row)
+                else:
+                    found[row] = _settled(row, lost[row], judged)
+            if again:
+                found |= zip(again, await self._write(again), strict=True)
+        return [found[row] for row in rows]
+
+    async def _waited(self, errors: Iterable[PresenceError]) -> bool:
+        """Give the requests time to take effect; False when the client was closed meanwhile."""
+        over = all(error.status is not None and error.status < 300 for error in errors)
+        return await self._pause.sleep(0.0 if over else self._seconds)
+
+
+def _lost(row: Row, outcome: UpdateOutcome) -> PresenceError | None:
+    """The error of a row whose fate can be found out."""
+    error = outcome.error
+    if outcome.status != "unknown" or isinstance(error, ClosedError) or not row.wanted:
+        return None
+    return error
+
+
+def _settled(row: Row, lost: PresenceError, judged: Judged) -> UpdateOutcome:
+    """The outcome of a row whose request was lost, after the last look at it or a verdict."""
+    if judged.verdict == "applied":
+        return row.outcome(presence=judged.presence)
+    if judged.verdict == "superseded":
+        return row.outcome(lost, judged.presence, superseded=True)
+    error = copy.copy(lost)
+    error.outcome_unknown = judged.verdict == "open"
+    error.__cause__ = judged.error
+    return row.outcome(error)
