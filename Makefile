@@ -20,6 +20,9 @@ contract: $(VENV)/.contract-installed
 bench: $(VENV)/.benchmark-installed
 	$(RUN) -m benchmarks
 	$(RUN) -m benchmarks.simulator
+	$(RUN) -m benchmarks.throughput --plots docs/plots
+	$(RUN) -m benchmarks.memory --plots docs/plots
+	$(RUN) -m benchmarks.budget --plots docs/plots
 
 # Without pip inside, the environment needs no ensurepip, which some systems package apart.
 $(RUN):

@@ -32,13 +32,17 @@ def ratios(ours: Sequence[float], theirs: Sequence[float]) -> list[float]:
 
 
 def table(
-    title: str, unit: str, ours: Sequence[float], peers: Mapping[str, Sequence[float]]
+    title: str,
+    unit: str,
+    ours: Sequence[float],
+    peers: Mapping[str, Sequence[float]],
+    digits: int = 1,
 ) -> None:
     """Ours and each peer, with the ratio that matters."""
     print(f"\n{title}")
-    print(f"  {'presence_async':<28} {spread(ours, 1):>28} {unit}")
+    print(f"  {'presence_async':<28} {spread(ours, digits):>28} {unit}")
     for name, values in peers.items():
         print(
-            f"  {name:<28} {spread(values, 1):>28} {unit}"
+            f"  {name:<28} {spread(values, digits):>28} {unit}"
             f"   ours is {spread(ratios(ours, values))} x, theirs {spread(ratios(values, ours))} x"
         )

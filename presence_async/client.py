@@ -17,7 +17,7 @@ from presence_async.session import PresenceSession
 
 if TYPE_CHECKING:
     import ssl as ssl_module
-    from collections.abc import Mapping, Sized
+    from collections.abc import AsyncIterable, Iterable, Mapping, Sized
     from types import TracebackType
     from typing import Self
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from presence_async.hooks import Hook
     from presence_async.limiter import RateLimitStatus
     from presence_async.resources.coalescing import CoalescedReads
+    from presence_async.resources.polling import PresencePoll
     from presence_async.resources.system_presences import BuiltinIds
 
 __all__ = ["PresenceClient"]
@@ -56,6 +57,7 @@ class PresenceClient:
         settings: Presence settings of the organization.
         users: The organization's users.
         events: Presences from outside: registered sources and integrations.
+        channels: Notification channels and their topics.
     """
 
     def __init__(
@@ -181,6 +183,7 @@ class PresenceClient:
         self.settings = built.settings
         self.users = built.users
         self.events = built.events
+        self.channels = built.channels
         self._builtin_ids = built.system_presences.builtin_ids
 
     @classmethod
@@ -265,6 +268,51 @@ class PresenceClient:
         send = partial(self._session.send, options=self._options)
         return CoalescedReads(
             send, self._session.adopt, source=source, linger=linger, concurrency=concurrency
+        )
+
+    def poll(
+        self,
+        ids: Iterable[str] | AsyncIterable[str],
+        *,
+        interval: float,
+        source: str = "purecloud",
+        concurrency: int = 16,
+    ) -> PresencePoll:
+        """Everybody's presence now, and from then on what changes, until you stop.
+
+            async with client.poll(ids, interval=120) as poll:
+                async for change in poll:
+                    print(change.user_id, change.kind, change.after)
+
+        Its lane is polling, unless `with_options` says otherwise. How sweeps keep their time
+        and what becomes of failures: docs/high-volume.md.
+
+        Args:
+            ids: User ids, a million at most; an async iterable is read to its end first.
+            interval: Seconds from the start of one sweep to that of the next. `forecast`
+                tells which can be had.
+            source: "purecloud" or an ad hoc source name.
+            concurrency: Requests in flight at most.
+
+        Returns:
+            An async iterator of `PresenceChange`; users who cannot be read are told as
+            stale. It raises `AuthenticationError` or `PermissionDeniedError` when that
+            lasts, `ClosedError`, and what `ids` raises. Everything else it outlives.
+
+        Raises:
+            InvalidRequestError: An argument that is none of these; `field` names it.
+        """
+        from presence_async.resources.polling import PresencePoll  # noqa: PLC0415  # as above
+
+        options = attrs.evolve(self._options, lane=self._options.lane or "polling")
+        return PresencePoll(
+            partial(self._session.send_in_turn, options=options),
+            self._session.adopt,
+            ids=ids,
+            interval=interval,
+            source=source,
+            concurrency=concurrency,
+            forecast=partial(self.forecast, concurrency=concurrency),
         )
 
     def forecast(

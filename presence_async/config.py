@@ -120,6 +120,7 @@ class _Base:
 
     scheme: str
     host: str
+    port: int | None
     text: str
     path: str
 
@@ -154,7 +155,7 @@ def _base(name: str, url: Any, shape: str) -> _Base:
         raise ConfigurationError(
             f"{name} must look like {shape}, without user info, query or fragment"
         )
-    return _Base(parts.scheme, host, text, path)
+    return _Base(parts.scheme, host, port, text, path)
 
 
 def _checked_base(name: str, url: Any, *, allow_loopback_http: bool) -> str:
@@ -171,6 +172,13 @@ def _checked_base(name: str, url: Any, *, allow_loopback_http: bool) -> str:
             f"{name}: plain http to this machine needs allow_loopback_http=True"
         )
     return base.text
+
+
+def _domain(api_host: str) -> str:
+    """The domain that a host of the API is in: what follows `api.`, or else the host itself."""
+    head, _, rest = api_host.partition(".")
+    # Never a single label: everybody's hosts end in one of those.
+    return rest if head == "api" and "." in rest else api_host
 
 
 @attrs.frozen
@@ -210,6 +218,30 @@ class Endpoints:
             else _checked_base("login_url", login_url, allow_loopback_http=allow_loopback_http)
         )
         return cls(api=api, login=login)
+
+    def admits_socket(self, connect_uri: Secret) -> bool:
+        """Whether a channel's socket may be opened at the address the API gave for it.
+
+        It must be wss on the default port, and a name in the domain of the API's host; the
+        vendor promises no more about it. Behind a gateway it may be the vendor's own, or the
+        gateway's on its own port; behind one on this machine, anything on this machine.
+        """
+        try:
+            socket = _base("connectUri", connect_uri.reveal(), "wss://host/path")
+        except ConfigurationError:
+            return False
+        api = _base("base_url", self.api, "https://host")
+        if is_loopback(api.host) and is_loopback(socket.host):
+            # Plain http had to be allowed for the API, so it is for the sockets.
+            return socket.scheme == "wss" or (socket.scheme, api.scheme) == ("ws", "http")
+        domain, own = _domain(api.host), socket.host == api.host
+        known = [f".{domain}", *(f".{other}" for other in REGIONS.values())]
+        hosts = tuple(known[:1] if domain in REGIONS.values() else known)
+        return (
+            socket.scheme == "wss"
+            and socket.port in ({None, 443, api.port} if own else {None, 443})
+            and (own or socket.host.endswith(hosts))
+        )
 
 
 def positive(name: str, value: Any, *, zero: bool = False) -> float:

@@ -17,6 +17,7 @@ import attrs
 from presence_async.client import PresenceClient
 from presence_async.grants import ClientCredentials
 from presence_async.hooks import AttemptFinished, LimiterWaited, Record
+from presence_async.progress import ProgressLine
 from presence_async.simulator import BUILT_IN_IDS, Fault, Simulator
 
 if TYPE_CHECKING:
@@ -31,8 +32,6 @@ __all__ = ["real_demo", "simulated_demo"]
 _MOVED: Final = 500
 _READ_ROUTES: Final = 50
 _HICCUPS: Final = 3
-_BAR: Final = 30
-_LINES: Final = 4  # progress lines to a file or a pipe, where nothing can be overwritten
 
 
 @attrs.define
@@ -51,33 +50,6 @@ class _Tally:
         elif isinstance(record, LimiterWaited):
             self.waits += 1
             self.waited += record.seconds
-
-
-class _Progress:
-    """A bar on a terminal; a few plain lines elsewhere."""
-
-    def __init__(self, title: str, total: int, out: TextIO) -> None:
-        self._title = title
-        self._total = max(total, 1)
-        self._out = out
-        self._shown = 0
-
-    def show(self, done: int) -> None:
-        """Draw, when there is something new to see."""
-        steps = 100 if self._out.isatty() else _LINES
-        step = min(done * steps // self._total, steps)
-        if step == self._shown:
-            return
-        self._shown = step
-        text = f"  {self._title:<34} {done:>6,} / {self._total:,}"
-        if self._out.isatty():
-            filled = _BAR * done // self._total
-            self._out.write(f"\r{text:<55} [{'#' * filled:<{_BAR}}]")
-            if done >= self._total:
-                self._out.write("\n")
-        else:
-            self._out.write(f"{text}\n")
-        self._out.flush()
 
 
 @attrs.define
@@ -108,26 +80,26 @@ class _Sweep:
 
 async def _read(client: PresenceClient, ids: list[str], title: str, out: TextIO) -> _Sweep:
     sweep = _Sweep()
-    progress = _Progress(title, len(ids), out)
+    progress = ProgressLine(title, out)
     started = time.perf_counter()
     done = 0
     async with client.user_presences.get_many(ids) as outcomes:
         async for outcome in outcomes:
             sweep.add(outcome)
             done += 1
-            progress.show(done)
+            progress.show(done, len(ids), len(sweep.failures))
+    progress.finish()
     sweep.seconds = time.perf_counter() - started
     return sweep
 
 
 async def _everyone(client: PresenceClient, out: TextIO) -> list[str]:
     ids: list[str] = []
-    progress: _Progress | None = None
+    progress = ProgressLine("listing users", out)
     async for page in client.users.list().pages():
-        if progress is None:
-            progress = _Progress("listing users", page.total or len(page.entities), out)
         ids += [user.id for user in page.entities if user.id]
-        progress.show(len(ids))
+        progress.show(len(ids), page.total or None)
+    progress.finish()
     return ids
 
 
@@ -199,11 +171,13 @@ def _one_by_one(users: int, moved: int) -> int:
 
 
 async def _move(client: PresenceClient, ids: list[str], out: TextIO) -> int:
-    progress = _Progress("moving users to Meeting, in bulk", len(ids), out)
-    outcomes = await client.bulk.update([(user_id, "Meeting") for user_id in ids])
-    applied = sum(outcome.status == "applied" for outcome in outcomes)
-    progress.show(applied)
-    return applied
+    progress = ProgressLine("moving users to Meeting, in bulk", out)
+    outcomes = await client.bulk.update(
+        [(user_id, "Meeting") for user_id in ids],
+        on_progress=lambda now: progress.show(now.done, now.total, now.failed),
+    )
+    progress.finish()
+    return sum(outcome.status == "applied" for outcome in outcomes)
 
 
 async def real_demo(

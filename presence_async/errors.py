@@ -12,7 +12,9 @@
     ├── ServerError               Genesys Cloud failed; retries did not help
     ├── PresenceConnectionError   no usable answer came over the network
     ├── PresenceTimeoutError      no answer in time
-    └── DecodeError               an answer came and could not be understood
+    ├── DecodeError               an answer came and could not be understood
+    └── JournalError              the journal of a job cannot be used
+        └── JournalLockedError    another job has it: wait for its end
 
 This module imports nothing of the package, and no error holds a secret: an error
 knows the method and the path *template*, never the address, the headers or the body.
@@ -34,6 +36,8 @@ __all__ = [
     "ConflictError",
     "DecodeError",
     "InvalidRequestError",
+    "JournalError",
+    "JournalLockedError",
     "NotFoundError",
     "PermissionDeniedError",
     "PresenceConnectionError",
@@ -249,3 +253,14 @@ class DecodeError(PresenceError):
         self.field = field
         self.failures = failures
         self.decoded = decoded
+
+
+class JournalError(PresenceError):
+    """The journal of a job cannot be used: not one, damaged, of another job, disk full.
+
+    A file that was found to be wrong has been left as it was.
+    """
+
+
+class JournalLockedError(JournalError):
+    """Another job has the journal open, here or in another process."""

@@ -42,6 +42,7 @@ _CREDENTIALS: Final = re.compile(
     \b(bearer|basic) (?:\s|%20|[+:="'])+ \S+
     | \b(access_token|refresh_token|client_secret|code_verifier|assertion|code(?==))
       ["']? \s* [=:] \s* ["']? [^\s&"']+
+    | \b(streaming-\d+-) [a-z0-9]+  # id of a channel, which opens its socket
     """,
     re.VERBOSE,
 )
@@ -74,7 +75,7 @@ def _text(value: Any, length: int = _MESSAGE_LENGTH) -> str | None:
 
 
 def _masked(found: re.Match[str]) -> str:
-    return f"{found[1] or found[2]} {MASK}"
+    return f"{found[1] or found[2] or found[3]} {MASK}"
 
 
 def _context(route: Route, response: Response) -> dict[str, Any]:

@@ -36,6 +36,7 @@ ItemT = TypeVar("ItemT")
 ValueT = TypeVar("ValueT")
 OutcomeT = TypeVar("OutcomeT")
 _END: Final = object()
+_CLOSED: Final = "the fan-out is closed"
 
 
 class _Run(Generic[ItemT, OutcomeT]):
@@ -69,7 +70,7 @@ class _Run(Generic[ItemT, OutcomeT]):
         self.outcomes: deque[OutcomeT] = deque()
         self._workers: set[asyncio.Task[None]] = set()
         self._hired = 0
-        self.reason: BaseException | None = None
+        self.reason: BaseException | str | None = None
         self.started = False
 
     def start(self) -> None:
@@ -99,10 +100,8 @@ class _Run(Generic[ItemT, OutcomeT]):
         self._hired = 1
         await self._work()
         await self.ended()
-        if self.reason is not None:
-            raise self.reason
-        if self._source_error is not None:
-            raise self._source_error
+        if (error := self._error() or self._source_error) is not None:
+            raise error
         finished = sorted(self._finished.items()) if self._ordered else self._finished.items()
         return [outcome for _, outcomes in finished for outcome in outcomes]
 
@@ -125,7 +124,7 @@ class _Run(Generic[ItemT, OutcomeT]):
         self._ready.set()
 
     async def _work(self) -> None:
-        while (taken := await self._take()) is not None:
+        while not self._exhausted and (taken := await self._take()) is not None:
             index, item = taken
             if self._hired < self._concurrency and not self._exhausted:
                 # Each item brings one more worker, so few items never start many.
@@ -137,32 +136,30 @@ class _Run(Generic[ItemT, OutcomeT]):
 
     async def _take(self) -> tuple[int, ItemT] | None:
         """The next item and its number; None when there is none, or no more is wanted."""
-        async with self._pull_lock:
-            while self._pulled - self._consumed >= self._window and self.reason is None:
-                self._room.clear()
-                await self._room.wait()
-            # A function that swallows its cancellation leads back here.
-            if self._exhausted or self.reason is not None:
-                return None
+        if self._async_source is None:
+            return await self._next()
+        async with self._pull_lock:  # an async iterator is asked for one item at a time
+            return await self._next()
+
+    async def _next(self) -> tuple[int, ItemT] | None:
+        while self._pulled - self._consumed >= self._window and self.reason is None:
+            self._room.clear()
+            await self._room.wait()
+        # A function that swallows its cancellation leads back here.
+        if self._exhausted or self.reason is not None:
+            return None
+        if self._async_source is None:
+            item = cast("ItemT", self._ahead)
+            self._look_ahead()
+        else:
             try:
-                item = await self._pull()
-            except StopAsyncIteration:
-                self._exhausted = True
-                return None
+                item = await anext(self._async_source)
             except Exception as error:  # noqa: BLE001  # the caller's iterator; it hears it
                 self._exhausted = True
-                self._source_error = error
+                self._source_error = None if isinstance(error, StopAsyncIteration) else error
                 return None
-            index = self._pulled
-            self._pulled += 1
-            return index, item
-
-    async def _pull(self) -> ItemT:
-        if self._async_source is not None:
-            return await anext(self._async_source)
-        item = cast("ItemT", self._ahead)
-        self._look_ahead()
-        return item
+        self._pulled += 1
+        return self._pulled - 1, item
 
     def _look_ahead(self) -> None:
         """Know of the last item that it is the last: no worker is added in vain."""
@@ -176,8 +173,8 @@ class _Run(Generic[ItemT, OutcomeT]):
     async def fill(self) -> None:
         """Return once `outcomes` holds something; StopAsyncIteration after the last."""
         while not self.outcomes:
-            if self.reason is not None:
-                raise self.reason
+            if (error := self._error()) is not None:
+                raise error
             index = self._consumed if self._ordered else next(iter(self._finished), -1)
             finished = self._finished.pop(index, None)
             if finished is not None:
@@ -192,12 +189,14 @@ class _Run(Generic[ItemT, OutcomeT]):
 
     def _end(self) -> None:
         error, self._source_error = self._source_error, None
-        if error is not None:
-            raise error
-        raise StopAsyncIteration
+        raise error or StopAsyncIteration
 
-    def cancel(self, reason: BaseException) -> None:
-        """Ask the workers to stop; the consumer gets `reason` from now on."""
+    def _error(self) -> BaseException | None:
+        # Most fan-outs are closed when all is done, and nobody hears of it.
+        return ClosedError(self.reason) if isinstance(self.reason, str) else self.reason
+
+    def cancel(self, reason: BaseException | str) -> None:
+        """Ask the workers to stop; the consumer gets `reason`, or a ClosedError, from now on."""
         if self.reason is None:
             self.reason = reason
         if not self.started or self._loop.is_closed():
@@ -208,7 +207,16 @@ class _Run(Generic[ItemT, OutcomeT]):
         self.outcomes.clear()
         self._ready.set()
 
-    async def stop(self, reason: BaseException) -> None:
+    def drop(self) -> None:
+        """Nobody consumes any more; the source ends with the last worker, or now.
+
+        The error of an outcome, which somebody may keep, holds all this by its traceback.
+        """
+        self.cancel(_CLOSED)
+        self._items = self._source = ()
+        self._async_source = None
+
+    async def stop(self, reason: BaseException | str) -> None:
         """Stop the workers and wait until they have stopped."""
         self.cancel(reason)
         if self._workers:
@@ -226,12 +234,9 @@ class _Run(Generic[ItemT, OutcomeT]):
         try:
             await source.aclose()
         except Exception as error:  # noqa: BLE001  # the caller's cleanup; asyncio reports it
+            message = "the source of a fan-out failed when it was closed"
             self._loop.call_exception_handler(
-                {
-                    "message": "the source of a fan-out failed when it was closed",
-                    "exception": error,
-                    "asyncgen": source,
-                }
+                {"message": message, "exception": error, "asyncgen": source}
             )
 
 
@@ -325,7 +330,12 @@ class FanOut(Generic[OutcomeT]):
 
     async def aclose(self) -> None:
         """Cancel what is in flight and wait for its end; safe to repeat."""
-        await self._run.stop(ClosedError("the fan-out is closed"))
+        await self._run.stop(_CLOSED)
+
+    def interrupt(self, reason: PresenceError) -> None:
+        """Begin to `abort`, which has to follow."""
+        if not self._loses_nothing:
+            self._run.cancel(reason)
 
     async def abort(self, reason: PresenceError) -> None:
         """As `aclose`, and whoever still iterates gets `reason`."""
@@ -335,7 +345,7 @@ class FanOut(Generic[OutcomeT]):
             await self._run.stop(reason)
 
     def __del__(self) -> None:
-        self._run.cancel(ClosedError("the fan-out is closed"))
+        self._run.drop()
 
 
 def check_concurrency(concurrency: Any) -> int:

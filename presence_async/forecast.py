@@ -67,18 +67,18 @@ class SweepForecast:
     def __str__(self) -> str:
         """What it takes and, where the interval is too short, what would work."""
         text = (
-            f"a sweep of {self.users:,} users takes {self.requests:,} requests and "
-            f"{self.shortest_sweep:,.1f} s or more with {self.budget:,} requests a minute"
+            f"a sweep of {_some(self.users, 'user')} takes {_some(self.requests, 'request')} and "
+            f"{self.shortest_sweep:,.1f} s or more with {_some(self.budget, 'request')} a minute"
         )
         if self.interval is None:
             return text
-        text += f"; every {self.interval:g} s that is {self.requests_per_month:,} requests a month"
+        month = _some(self.requests_per_month or 0, "request")
+        text += f"; every {self.interval:g} s that is {month} a month"
         if self.meets_interval:
             return f"{text} and {self.budget_used:.0%} of the budget"
-        return (
-            f"{text}, which cannot be had: sweep every {math.ceil(self.shortest_interval):,} s or "
-            f"more, or at most {self.most_users:,} users"
-        )
+        longer = f"{math.ceil(self.shortest_interval):,} s or more"
+        text += f", which cannot be had: sweep every {longer}"
+        return f"{text}, or at most {_some(self.most_users, 'user')}" if self.most_users else text
 
 
 def forecast(
@@ -148,6 +148,10 @@ def sweep_seconds(
         return max(busy, (requests - 1) * turn / budget + latency)
     rounds, last = divmod(requests - 1, budget)
     return max(busy, rounds * turn + (last // concurrency + 1) * latency)
+
+
+def _some(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def _count(users: Any) -> int:

@@ -82,6 +82,15 @@ class Ledger:
         """The request of one permit certainly never left."""
         self.in_flight -= 1
 
+    def soonest(self, now: float, not_before: float) -> float:
+        """When somebody could have the next permit, at the soonest; not before `not_before`."""
+        if self.free(now) > 0:
+            return max(now, not_before)
+        moments = [queue[0] for queue in (self._answered, self._lost) if queue]
+        if self.in_flight:
+            moments.append(now + AGAIN)
+        return max(min(moments), not_before)
+
     def forecast(self, now: float, not_before: float, waiters: int) -> Forecast:
         """When `waiters` can be served, at the soonest, and none of them before `not_before`.
 
@@ -93,8 +102,9 @@ class Ledger:
         moments += (*self._answered, *self._lost)
         if not_before > now:
             moments = [max(moment, not_before) for moment in moments]
-        # A permit that serves someone now may be back before a lost one is.
-        moments += [moment + AGAIN for moment in moments]
+        if self._lost:
+            # A permit that serves someone now may be back before a lost one is.
+            moments += [moment + AGAIN for moment in moments]
         moments.sort()
         return Forecast(moments[: self.limit])
 

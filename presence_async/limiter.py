@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import math
 from collections import OrderedDict
 from itertools import cycle
 from typing import TYPE_CHECKING, Final, TypeAlias
@@ -37,6 +38,11 @@ _TURNS: Final[tuple[Lane, ...]] = (
     *("interactive", "interactive", "interactive", "polling"),
 )
 LANES: Final[tuple[Lane, ...]] = ("interactive", "bulk", "polling")
+# A queue of so many is looked through at every change. A longer one is looked through less
+# often, after so many seconds for each who waits in it: else thousands would be, for every
+# permit that comes back.
+MANY: Final = 256
+LOOK_AFTER: Final = 1e-4
 # The value is the loop time up to which the waiter is willing to wait. Who is cancelled
 # leaves from the middle: too slow in a deque. And in a plain dict the first key gets slow
 # to find once many before it are gone.
@@ -82,6 +88,8 @@ class Limiter:
         self._timer: asyncio.TimerHandle | None = None
         # The timer may outlive the call that sets it: it keeps nobody's context variables.
         self._context = contextvars.Context()
+        self._look_again = 0.0
+        self._closed = False
 
     def status(self) -> RateLimitStatus:
         """The budget right now."""
@@ -92,7 +100,7 @@ class Limiter:
             remaining=0 if paused or self._contended(now) else self._ledger.free(now),
             in_flight=self._ledger.in_flight,
             waiting=sum(map(len, self._waiters.values())),
-            next_free=self._soonest(now, "interactive")[1] - now,
+            next_free=self._soonest(now, "interactive") - now,
             paused_for=paused,
         )
 
@@ -111,8 +119,8 @@ class Limiter:
         now = self._loop.time()
         if now < self._paused_until:
             return 0.0
-        ledger = self._share if lane == "polling" else self._ledger
-        return max(ledger.gap(now), self._ledger.gap(now))
+        gap = self._ledger.gap(now)
+        return max(gap, self._share.gap(now)) if lane == "polling" else gap
 
     def try_acquire(self, lane: Lane = "interactive") -> bool:
         """Take a permit if one is to be had at once and nobody waits for it."""
@@ -143,17 +151,19 @@ class Limiter:
             lane: Whose turns it takes.
 
         Raises:
-            RateLimitedError: It cannot be served by then; said as soon as that is clear,
-                mostly at once, with `retry_after` the seconds until it could be.
+            RateLimitedError: It cannot be served by then; said as soon as that is clear (in
+                a queue of ten thousand, within a second), mostly at once, with `retry_after`
+                the seconds until it could be.
         """
         if self.try_acquire(lane):
             return
         now = self._loop.time()
-        first, soonest = self._soonest(now, lane)
+        soonest = self._soonest(now, lane)
         if soonest > latest:
             raise self._too_late(soonest - now, lane)
         waiter = self._loop.create_future()
         self._waiters[lane][waiter] = latest
+        first = self._first(now)
         if self._timer is None or first < self._timer.when():
             self._arm(first)
         try:
@@ -168,7 +178,7 @@ class Limiter:
             # It may be out of the queue already, passed over in this same turn.
             self._waiters[lane].pop(waiter, None)
             if not any(self._waiters.values()):
-                self.close()
+                self._disarm()
         elif waiter.exception() is None:
             self.unused(lane)
 
@@ -206,21 +216,26 @@ class Limiter:
             self._look_ahead()
 
     def close(self) -> None:
-        """Drop the timer. Waiters are woken by whoever owns their calls."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        """Drop the timer, for good. Waiters are woken by whoever owns their calls."""
+        self._closed = True
+        self._disarm()
 
-    def _soonest(self, now: float, lane: Lane) -> tuple[float, float]:
-        """When the first of `lane`, and when one who joins it now, could be served."""
+    def _first(self, now: float) -> float:
+        """When the next of those who wait could be served."""
+        first = self._ledger.soonest(now, self._paused_until)
+        if self._waiters["interactive"] or self._waiters["bulk"]:
+            return first
+        return max(first, self._share.soonest(now, self._paused_until))
+
+    def _soonest(self, now: float, lane: Lane) -> float:
+        """When one who joins `lane` now could be served."""
         place = len(self._waiters[lane])
         position = place + self._ahead(now, lane, place)
-        forecast = self._ledger.forecast(now, self._paused_until, position + 1)
-        first, soonest = forecast[0], forecast[position]
+        soonest = self._ledger.forecast(now, self._paused_until, position + 1)[position]
         if lane == "polling":
             share = self._share.forecast(now, self._paused_until, place + 1)
-            first, soonest = max(first, share[0]), max(soonest, share[place])
-        return first, soonest
+            soonest = max(soonest, share[place])
+        return soonest
 
     def _ahead(self, now: float, lane: Lane, place: int) -> int:
         """How many of those who wait in other lanes are served before `place` of `lane`.
@@ -259,9 +274,15 @@ class Limiter:
             retry_after=wait,
         )
 
+    def _disarm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
     def _arm(self, when: float) -> None:
-        self.close()
-        self._timer = self._loop.call_at(when, self._due, context=self._context)
+        self._disarm()
+        if not self._closed:
+            self._timer = self._loop.call_at(when, self._due, context=self._context)
 
     def _due(self) -> None:
         """The moment the timer was set for: serve, then wait for the next moment."""
@@ -278,7 +299,7 @@ class Limiter:
             free -= 1
             waiter.set_result(None)
         if not any(self._waiters.values()):
-            self.close()
+            self._disarm()
 
     def _next(self, now: float) -> asyncio.Future[None] | None:
         """Take whoever's turn it is out of the queue; None when nobody can be served."""
@@ -297,14 +318,25 @@ class Limiter:
     def _look_ahead(self) -> None:
         """Turn away who turns out to come too late; set the timer for the next moment.
 
-        The forecast is a lower bound that moves while answers are late. Nobody who stays
-        is willing to wait for less than the timer, so nobody waits for longer than that.
+        Nobody who stays is willing to wait for less than the timer, so nobody waits for
+        longer than that.
         """
-        self.close()
-        if not any(self._waiters.values()):
+        self._disarm()
+        waiting = sum(map(len, self._waiters.values()))
+        if not waiting:
             return
-        now = self._loop.time()
-        left = sum(map(len, self._waiters.values()))
+        now, again = self._loop.time(), self._look_again
+        if waiting <= MANY or now >= again:
+            self._turn_away(now, waiting)
+            self._look_again, again = now + waiting * LOOK_AFTER, math.inf
+        if any(self._waiters.values()):
+            self._arm(min(self._first(now), again))
+
+    def _turn_away(self, now: float, left: int) -> None:
+        """Refuse those of the `left` who wait that cannot be served in time any more.
+
+        The forecast is a lower bound, which moves while answers are late.
+        """
         forecast = self._ledger.forecast(now, self._paused_until, left)
         # One more than needed: nobody may wait for polling.
         share = self._share.forecast(now, self._paused_until, len(self._waiters["polling"]) + 1)
@@ -331,7 +363,3 @@ class Limiter:
                     break
                 waiter.set_exception(self._too_late(soonest - now, lane))
         self._waiters = staying
-        if staying["interactive"] or staying["bulk"]:
-            self._arm(forecast[0])
-        elif staying["polling"]:
-            self._arm(max(forecast[0], share[0]))

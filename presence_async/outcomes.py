@@ -78,12 +78,19 @@ class Tally:
         self._total = total
         self._done = 0
         self._failed = 0
+        self._started: float | None = None
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         """Begin to count; the callback sees the total."""
         self._clock = loop.time
         self._started = loop.time()
         self._show()
+
+    def counted(self, done: int, failed: int) -> None:
+        """Somebody else has counted; before the start this is where it begins."""
+        self._done, self._failed = done, failed
+        if self._started is not None:
+            self._show()
 
     def fewer(self, count: int) -> None:
         """So many of the total will have no outcome of their own."""
@@ -98,7 +105,7 @@ class Tally:
         self._show()
 
     def _show(self) -> None:
-        seconds = self._clock() - self._started
+        seconds = self._clock() - (self._started or 0.0)
         try:
             self._on_progress(Progress(self._done, self._total, self._failed, seconds))
         except Exception:

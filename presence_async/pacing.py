@@ -88,10 +88,13 @@ class Pacer:
             self._room.release()
 
     async def _pace(self, max_wait: float) -> None:
-        wait = self._next - self._loop.time()
+        due = self._next
+        wait = due - self._loop.time()
         if 0 < wait <= max_wait and self._exceeds():
             await self._rest(wait)
-        self._next = self._loop.time() + self._limiter.gap(self.lane)
+        now, gap = self._loop.time(), self._limiter.gap(self.lane)
+        # Who is a little late, because a timer was, does not make all behind it later.
+        self._next = (due if due <= now < due + gap else now) + gap
 
     def _exceeds(self) -> bool:
         """Whether the sweeps ask for more than is left."""

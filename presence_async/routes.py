@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ALL_ROUTES", "Route"]
 
-Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
+Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
 
 _PLACEHOLDER: Final = re.compile(r"\{(\w+)\}")
 
@@ -29,6 +29,7 @@ _SNAKE: Final = {
     "definitionId": "definition_id",
     "presenceId": "presence_id",
     "ucIntegrationId": "uc_integration_id",
+    "channelId": "channel_id",
 }
 
 
@@ -52,20 +53,22 @@ class Route:
     permissions: tuple[str, ...] = ()
     needs_all: bool = True
     note: str = ""
-    # The template cut at its placeholders: its head, then each placeholder's argument name
-    # with the text behind it.
-    _pieces: tuple[str, tuple[tuple[str, str], ...]] = attrs.field(init=False, repr=False)
+    # The template as a format, and the argument name of each of its placeholders.
+    _format: str = attrs.field(init=False, repr=False)
+    _names: tuple[str, ...] = attrs.field(init=False, repr=False)
 
-    @_pieces.default
-    def _cut(self) -> tuple[str, tuple[tuple[str, str], ...]]:
-        head, *rest = _PLACEHOLDER.split(self.template)
-        names = [_SNAKE.get(name, name) for name in rest[::2]]
-        return head, tuple(zip(names, rest[1::2], strict=True))
+    @_format.default
+    def _formatted(self) -> str:
+        return _PLACEHOLDER.sub("%s", self.template)
+
+    @_names.default
+    def _named(self) -> tuple[str, ...]:
+        return tuple(_SNAKE.get(name, name) for name in _PLACEHOLDER.findall(self.template))
 
     @property
     def writes(self) -> bool:
         """True when the operation changes something."""
-        return self.method != "GET"
+        return self.method not in {"GET", "HEAD"}
 
     def request(
         self,
@@ -78,9 +81,7 @@ class Route:
         Raises:
             InvalidRequestError: A value that cannot stand in a path; `field` names it.
         """
-        target, gaps = self._pieces
-        for (name, text), value in zip(gaps, values, strict=True):
-            target += path_value(name, value) + text
+        target = self._format % tuple(map(path_value, self._names, values))
         if query is not None:
             target += query_string(query)
         return Request(self, target, body)
@@ -205,6 +206,23 @@ INGEST_THIRD_PARTY: Final = Route(
     ("integration:presence:edit",),
     needs_all=False,
 )
+
+LIST_CHANNELS: Final = _get("/api/v2/notifications/channels")
+# Not repeatable: one more channel may push another one out.
+CREATE_CHANNEL: Final = Route("POST", "/api/v2/notifications/channels", False)
+CHECK_CHANNEL: Final = Route("HEAD", "/api/v2/notifications/channels/{channelId}", True)
+LIST_SUBSCRIPTIONS: Final = _get("/api/v2/notifications/channels/{channelId}/subscriptions")
+# Adding is repeatable: a topic that is there already is not there twice.
+ADD_SUBSCRIPTIONS: Final = Route(
+    "POST", "/api/v2/notifications/channels/{channelId}/subscriptions", True
+)
+REPLACE_SUBSCRIPTIONS: Final = Route(
+    "PUT", "/api/v2/notifications/channels/{channelId}/subscriptions", True
+)
+DELETE_SUBSCRIPTIONS: Final = Route(
+    "DELETE", "/api/v2/notifications/channels/{channelId}/subscriptions", True
+)
+LIST_AVAILABLE_TOPICS: Final = _get("/api/v2/notifications/availabletopics")
 
 TOKEN: Final = Route("POST", "/oauth/token", repeatable=False)
 """The login host's token endpoint; not an API route, so not in `ALL_ROUTES`."""

@@ -178,7 +178,7 @@ class SendPath:
         seconds = limiter.answered(lane) - started
         latency = self.latency
         self.latency = seconds if latency is None else latency + (seconds - latency) / 8
-        if not response.ok:
+        if response.status >= 400:
             self._refused(call, response)
         self._attempt_finished(call, started, response, None)
         return response, token

@@ -13,7 +13,7 @@ import os
 import random
 import weakref
 from contextlib import AsyncExitStack, suppress
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from presence_async.auth import OnRefreshToken, TokenKeeper
 from presence_async.calls import Call, Calls
@@ -40,7 +40,7 @@ from presence_async.sending import SendPath
 from presence_async.transport import Exchange, Transport
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sized
+    from collections.abc import Callable, Coroutine, Sized
 
     import aiohttp
 
@@ -139,6 +139,10 @@ class PresenceSession:
         self._state = "closed"
         self._closing = asyncio.Event()
         self._ending.set()
+        for adopted in list(self._adopted):
+            if isinstance(adopted, FanOut):
+                # Before its calls end: they are not to be taken for outcomes.
+                adopted.interrupt(ClosedError(_CLOSED))
         self._calls.close(ClosedError(_CLOSED))
         self._limiter.close()
         # The last first; each runs although the one before it failed or was cancelled.
@@ -221,10 +225,12 @@ class PresenceSession:
 
     # -- sending
 
-    async def send(
+    def send(
         self, request: Request, options: CallOptions, pacer: Pacer | None = None
-    ) -> Response:
+    ) -> Coroutine[Any, Any, Response]:
         """Send one request, with everything that belongs to it; a 2xx answer comes back.
+
+        To be awaited at once, in the task that calls it.
 
         Args:
             request: What to send.
@@ -238,8 +244,8 @@ class PresenceSession:
         self._numbers += 1
         call = Call(request, options, self._numbers, self._loop.time(), pacer)
         if self._hook is not None:
-            return await self._observed(call)
-        return await self._guarded(call)
+            return self._observed(call)
+        return self._guarded(call)
 
     async def send_in_turn(self, request: Request, options: CallOptions) -> Response:
         """As `send`, for one request of many: a long queue is no reason to refuse it.

@@ -7,7 +7,7 @@ as the JavaScript and Go SDKs send them.
 
 from __future__ import annotations
 
-import re
+from string import ascii_letters, digits
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 __all__ = ["Request", "Response", "path_value", "query_string", "repeated", "retry_after_seconds"]
 
 # What needs no encoding and cannot be a dot segment: every id the vendor hands out.
-_PLAIN: Final = re.compile(r"[A-Za-z0-9_-]+", re.ASCII).fullmatch
+_PLAIN: Final = f"{ascii_letters}{digits}_-".encode()
 
 
-@attrs.define
+@attrs.define(slots=False)
 class Request:
     """One operation. Complete and as good as frozen once it is sent (it is not, for speed).
 
@@ -41,7 +41,7 @@ class Request:
     body: bytes | None = attrs.field(default=None, repr=False)
 
 
-@attrs.define
+@attrs.define(slots=False)
 class Response:
     """One complete answer. Treat it as frozen (it is not, for speed).
 
@@ -77,11 +77,16 @@ def path_value(name: str, value: Any) -> str:
     """
     if not isinstance(value, str):
         raise InvalidRequestError(f"{name} must be a str, not {type(value).__name__}", field=name)
-    if _PLAIN(value):
+    if _is_plain(value):
         return value
     if not value or value in {".", ".."}:
         raise InvalidRequestError(f"{name} must not be {value!r}", field=name)
     return _quoted(name, value)
+
+
+def _is_plain(text: str) -> bool:
+    """Whether all of it is, which for long texts is twice as fast to see as by an expression."""
+    return text != "" and text.isascii() and not text.encode().translate(None, _PLAIN)
 
 
 def _quoted(name: str, value: str) -> str:
@@ -95,14 +100,14 @@ def _quoted(name: str, value: str) -> str:
 def query_string(pairs: Iterable[tuple[str, str]]) -> str:
     """``?a=b&a=c`` from pairs, or the empty string for none."""
     joined = "&".join(
-        f"{name}={value if _PLAIN(value) else _quoted(name, value)}" for name, value in pairs
+        f"{name}={value if _is_plain(value) else _quoted(name, value)}" for name, value in pairs
     )
     return f"?{joined}" if joined else ""
 
 
 def repeated(name: str, values: Sequence[str]) -> str:
     """``?id=a&id=b`` for many values; one check covers them when all are plain."""
-    if _PLAIN("".join(values)):
+    if _is_plain("".join(values)):
         return f"?{name}=" + f"&{name}=".join(values)
     return query_string((name, value) for value in values)
 

@@ -98,12 +98,47 @@ async def test_a_file_of_moves_is_made(
     assert stored == {BUILT_IN_IDS["Meal"]}
 
 
+@pytest.mark.real_loop
+async def test_the_job_example_runs(
+    sim: Simulator,
+    client: PresenceClient,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """It says what would change, changes it, and finds nothing to do the next time."""
+    monkeypatch.chdir(tmp_path)
+    items = [(user_id, "Meal") for user_id in sim.user_ids]
+    for shown in (120, 0):
+        summary = await run_lines(
+            block_with("BulkUpdateJob"), "summary", client=client, items=items
+        )
+        assert summary.applied == 120
+        *planned, counts = capsys.readouterr().out.splitlines()
+        assert [line.endswith(" change") for line in planned] == [True] * shown
+        assert counts == "120 0 0 0"
+
+
 async def test_the_loader_example_runs(sim: Simulator, client: PresenceClient) -> None:
     """Everyone is read, fifty to a request."""
     source = block_with("client.coalesced()")
     presences = await run_lines(source, "presences", client=client, user_ids=sim.user_ids)
     assert [presence.user_id for presence in presences] == list(sim.user_ids)
     assert sim.count("GET /api/v2/users/presences/purecloud/bulk") == 3
+
+
+async def test_the_poll_example_runs(
+    sim: Simulator, client: PresenceClient, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Everybody first, and then the one who goes to lunch."""
+    source = block_with("client.poll(")
+    example = asyncio.create_task(run_lines(source, "change", client=client, user_ids=sim.user_ids))
+    await asyncio.sleep(60)
+    sim.organization.set_presence(sim.user_ids[7], message="lunch")
+    change = await example
+    assert (change.user_id, change.kind) == (sim.user_ids[7], "changed")
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[1] for line in lines] == ["first"] * 120 + ["changed", "unread=0,"]
 
 
 class Bar:

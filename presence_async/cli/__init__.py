@@ -1,17 +1,20 @@
-"""The command line: `simulate` and `demo`. The only place that prints.
+"""The command line: `simulate`, `demo`, `poll`, `bulk-update`. The only place that prints.
 
-Exit codes: 0 done, 1 the run failed, 2 the command line or the environment is wrong,
-130 interrupted.
+What the exit codes mean: `exit_codes`.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import sys
 from typing import TYPE_CHECKING
 
-from presence_async.cli import simulate
+from presence_async.cli import bulk_updating, polling, simulate
+from presence_async.cli.exit_codes import DONE, INTERRUPTED, exit_code_of
+from presence_async.cli.files import read_ids
+from presence_async.cli.output import abandon, printable
 from presence_async.cli.values import whole
 from presence_async.demo import real_demo, simulated_demo
 from presence_async.errors import ConfigurationError, PresenceError
@@ -31,29 +34,46 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code.
     """
+    _open_streams()
     options = _parser().parse_args(arguments)
     try:
         return asyncio.run(_COMMANDS[options.command](options))
-    except KeyboardInterrupt:
-        return 130
-    except ConfigurationError as error:
-        _complain(error)
-        return 2
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        return INTERRUPTED
+    except BrokenPipeError:  # whoever read it has seen enough, as `head` has
+        abandon(sys.stdout)
+        return DONE
     except (PresenceError, OSError) as error:
         _complain(error)
-        return 1
+        return exit_code_of(error)
+
+
+def _open_streams() -> None:
+    """Put nothing in the place of standard streams that were closed (`>&-`)."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115  # for as long as the process lives
 
 
 def _complain(error: Exception) -> None:
-    sys.stderr.write(f"presence_async: {error}\n")
+    try:
+        for line in f"presence_async: {error}".splitlines():
+            sys.stderr.write(f"{printable(line, sys.stderr)}\n")
+    except OSError:  # the exit code says it, too
+        abandon(sys.stderr)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="presence_async", description="Client and simulator for Genesys Cloud presence."
+        prog="presence_async",
+        description="Client and simulator for Genesys Cloud presence.",
+        epilog="`presence_async COMMAND --help` tells what a command needs and what its exit "
+        "codes say. To try one without an organization, start `simulate`.",
     )
     commands = parser.add_subparsers(dest="command", required=True)
     simulate.add_command(commands)
+    polling.add_command(commands)
+    bulk_updating.add_command(commands)
     demo = commands.add_parser(
         "demo",
         help="read and move everyone's presence on a simulated organization",
@@ -71,22 +91,15 @@ def _parser() -> argparse.ArgumentParser:
 
 async def _demo(options: argparse.Namespace) -> int:
     if options.real:
-        return await real_demo(_ids(options.ids))
+        return await real_demo(None if options.ids is None else read_ids(options.ids))
     if options.ids is not None:
         raise ConfigurationError("--ids goes with --real; the simulator has users of its own")
     return await simulated_demo(options.users)
 
 
-def _ids(name: str | None) -> list[str] | None:
-    """The ids of a file or of standard input; None for everyone."""
-    if name is None:
-        return None
-    if name == "-":
-        lines = sys.stdin.readlines()
-    else:
-        with open(name, encoding="utf-8") as file:  # noqa: PTH123  # a name as typed
-            lines = file.readlines()
-    return [line.strip() for line in lines if line.strip()]
-
-
-_COMMANDS = {"simulate": simulate.run, "demo": _demo}
+_COMMANDS = {
+    "simulate": simulate.run,
+    "demo": _demo,
+    "poll": polling.run,
+    "bulk-update": bulk_updating.run,
+}

@@ -20,14 +20,15 @@ _NONE = "none"
 _NUMBERS = {int: "a whole number", float: "a number"}
 
 
-def whole(most: int | None = None) -> Callable[[str], int]:
-    """Return a reader of whole numbers from 0 to `most`."""
+def whole(most: int | None = None, *, least: int = 0) -> Callable[[str], int]:
+    """Return a reader of whole numbers from `least` to `most`."""
 
     def read(word: str) -> int:
-        if not re.fullmatch("[0-9]{1,18}", word) or (most is not None and int(word) > most):
+        number = int(word) if re.fullmatch("[0-9]{1,18}", word) else least - 1
+        if number < least or (most is not None and number > most):
             limit = "on" if most is None else f"to {most}"
-            raise argparse.ArgumentTypeError(f"must be a whole number from 0 {limit}")
-        return int(word)
+            raise argparse.ArgumentTypeError(f"must be a whole number from {least} {limit}")
+        return number
 
     return read
 

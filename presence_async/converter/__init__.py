@@ -27,7 +27,7 @@ import orjson
 from presence_async.converter import _models, _values
 from presence_async.converter._mismatch import Mismatch, attempt, each, wrong
 from presence_async.errors import DecodeError, InvalidRequestError, RowFailure
-from presence_async.models import Model
+from presence_async.models import Channel, Model
 
 __all__ = [
     "Rows",
@@ -38,6 +38,7 @@ __all__ = [
     "structure",
     "structure_listing",
     "structure_rows",
+    "structure_value",
     "to_dict",
     "to_json",
 ]
@@ -82,11 +83,36 @@ def structure(data: _Json, cls: type[M]) -> M:
     Raises:
         DecodeError: When it is not JSON, not an object, or a field is of the wrong type.
     """
-    return _structured(loads(data), cls)
+    return structure_value(loads(data), cls)
 
 
 # The same function under the name users know it by, next to `from_dict`.
 from_json = structure
+
+
+def structure_value(value: Any, cls: type[M]) -> M:
+    """Make a model from what `loads` returned, or from a part of that.
+
+    Args:
+        value: The JSON value.
+        cls: The model to make.
+
+    Returns:
+        The model, as `structure` makes it.
+
+    Raises:
+        DecodeError: When it is not an object, or a field is of the wrong type.
+    """
+    try:
+        model: M = _reader(cls)(value, cls)
+    except Mismatch as mismatch:
+        failure = mismatch.with_traceback(None)
+    except RecursionError:
+        failure = Mismatch("nested too deeply")
+    else:
+        return model
+    # As in `attempt`: raised out here, so that it drags nothing along.
+    raise _decode_error(failure, cls)
 
 
 def from_dict(data: Mapping[str, Any], cls: type[M]) -> M:
@@ -148,7 +174,7 @@ def structure_listing(data: _Json, cls: type[M], rows: str = "entities") -> M:
         return whole
     if type(value) is not dict or type(value.get(rows)) is not list:
         raise _decode_error(whole, cls)
-    shell = _structured(value | {rows: []}, cls)
+    shell = structure_value(value | {rows: []}, cls)
     read = _rows(value[rows], get_args(get_type_hints(cls)[rows])[0])
     changes: dict[str, Any] = {rows: tuple(read.decoded), "failures": read.failures}
     return attrs.evolve(shell, **changes)
@@ -250,13 +276,6 @@ def _unstructured(write: Callable[[Any], T], value: Model | Sequence[Model]) -> 
     return result
 
 
-def _structured(value: Any, cls: type[M]) -> M:
-    result: M | Mismatch = attempt(_reader(cls), value, cls)
-    if isinstance(result, Mismatch):
-        raise _decode_error(result, cls)
-    return result
-
-
 def _rows(rows: list[Any], cls: type[M]) -> Rows[M]:
     read = _reader(cls)
     # Almost always every row is good, and this is the fastest way to find out.
@@ -267,7 +286,8 @@ def _rows(rows: list[Any], cls: type[M]) -> Rows[M]:
     for index, row in enumerate(rows):
         result = attempt(read, row, cls)
         if isinstance(result, Mismatch):
-            failures.append(RowFailure(index, result.field, result.reason, _row_id(row)))
+            row_id = None if cls is Channel else _row_id(row)  # that one opens its socket
+            failures.append(RowFailure(index, result.field, result.reason, row_id))
         else:
             decoded.append(result)
     return Rows(decoded, tuple(failures))

@@ -7,9 +7,9 @@ from types import NoneType
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
-__all__ = ["JSON_TYPES", "Mismatch", "attempt", "each", "misfit", "wrong"]
+__all__ = ["JSON_TYPES", "Mismatch", "attempt", "each", "misfit", "place", "wrong"]
 
 _T = TypeVar("_T")
 
@@ -80,6 +80,10 @@ def each(convert: Callable[[Any], _T], rows: Sequence[Any]) -> list[_T]:
     try:
         return [convert(row) for row in left]
     except Mismatch as mismatch:
-        # Counting rows only now: they are almost always good.
-        mismatch.under(f"[{len(rows) - length_hint(left) - 1}]")
+        mismatch.under(place(rows, left))
         raise
+
+
+def place(rows: Sequence[Any], left: Iterator[Any]) -> str:
+    """The "[index]" of the row that was taken last; they are counted only when one is bad."""
+    return f"[{len(rows) - length_hint(left) - 1}]"

@@ -1,18 +1,23 @@
-"""Readers and writers of the values in fields: dates, names, maps of strings, arrays."""
+"""Readers and writers of the values in fields: dates, names, secrets, objects, arrays."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, TypeAlias, get_args, get_origin
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, get_args, get_origin
 
-from presence_async.converter._mismatch import Mismatch, each, misfit, wrong
+from presence_async.converter._mismatch import Mismatch, each, misfit, place, wrong
 from presence_async.models import SystemPresenceName
+from presence_async.secret import Secret
 
 if TYPE_CHECKING:
     import cattrs
 
 __all__ = ["Reader", "Writer", "register", "write_datetime"]
+
+# Names seen, as they are spelled. They are few, but how few is up to the network.
+_NAMES: Final[dict[str, SystemPresenceName]] = {}
+_NAMES_AT_MOST: Final = 256
 
 Reader: TypeAlias = Callable[[Any, Any], Any]
 Writer: TypeAlias = Callable[[Any], Any]
@@ -21,12 +26,18 @@ Writer: TypeAlias = Callable[[Any], Any]
 def register(converter: cattrs.Converter) -> None:
     """Teach the converter every value type that occurs in a field."""
     converter.register_structure_hook(float, _read_float)
+    converter.register_structure_hook(str, _read_text)
+    converter.register_unstructure_hook(str, _write_text)
+    converter.register_structure_hook(Secret, _read_secret)
+    converter.register_unstructure_hook(Secret, _write_secret)
     converter.register_structure_hook(SystemPresenceName, _read_name)
-    converter.register_unstructure_hook(SystemPresenceName, _write_name)
+    converter.register_unstructure_hook(SystemPresenceName, _write_text)
     converter.register_structure_hook(datetime, _read_datetime)
     converter.register_unstructure_hook(datetime, write_datetime)
     converter.register_structure_hook_func(_is_strings, _read_strings)
-    converter.register_unstructure_hook_func(_is_strings, _write_strings)
+    converter.register_unstructure_hook_func(_is_strings, _write_object)
+    converter.register_structure_hook_func(_is_object, _read_object)
+    converter.register_unstructure_hook_func(_is_object, _write_object)
     converter.register_structure_hook_factory(_is_array, _array_reader)
     converter.register_unstructure_hook_factory(_is_array, _array_writer)
 
@@ -37,16 +48,37 @@ def _read_float(value: Any, _: Any) -> float:
     raise wrong("number", value)
 
 
-def _read_name(value: Any, _: Any) -> SystemPresenceName:
+def _read_text(value: Any, _: Any) -> str:
     if type(value) is str:
-        return SystemPresenceName(value)
+        return value
     raise wrong("string", value)
 
 
-def _write_name(value: Any) -> str:
+def _write_text(value: Any) -> str:
     if isinstance(value, str):
         return str.__str__(value)
     raise misfit(str, value)
+
+
+def _read_secret(value: Any, _: Any) -> Secret:
+    return Secret(_read_text(value, None))
+
+
+def _write_secret(value: Any) -> str:
+    if isinstance(value, Secret):
+        return value.reveal()
+    raise misfit(Secret, value)
+
+
+def _read_name(value: Any, _: Any) -> SystemPresenceName:
+    if type(value) is not str:
+        raise wrong("string", value)
+    name = _NAMES.get(value)
+    if name is None:
+        name = SystemPresenceName(value)
+        if len(_NAMES) < _NAMES_AT_MOST:
+            _NAMES[value] = name
+    return name
 
 
 def _read_datetime(value: Any, _: Any) -> datetime:
@@ -78,19 +110,31 @@ def write_datetime(value: Any) -> str:
 def _read_strings(value: Any, _: Any) -> dict[str, str]:
     if type(value) is not dict:
         raise wrong("object", value)
-    if not {str}.issuperset(map(type, value.values())):
-        raise Mismatch("expected an object of strings")
+    try:
+        "".join(value.values())  # the fastest way to see that all are strings
+    except TypeError:
+        raise Mismatch("expected an object of strings") from None
     return value
 
 
-def _write_strings(value: Any) -> dict[str, str]:
+def _is_strings(hint: Any) -> bool:
+    return bool(hint == Mapping[str, str])
+
+
+def _read_object(value: Any, _: Any) -> dict[str, Any]:
+    if type(value) is not dict:
+        raise wrong("object", value)
+    return value
+
+
+def _write_object(value: Any) -> dict[str, Any]:
     if isinstance(value, Mapping):
         return dict(value)
     raise misfit(Mapping, value)
 
 
-def _is_strings(hint: Any) -> bool:
-    return bool(hint == Mapping[str, str])
+def _is_object(hint: Any) -> bool:
+    return bool(hint == Mapping[str, Any])
 
 
 def _is_array(hint: Any) -> bool:
@@ -104,7 +148,12 @@ def _array_reader(hint: Any, converter: cattrs.Converter) -> Reader:
     def read_array(value: Any, _: Any) -> tuple[Any, ...]:
         if type(value) is not list:
             raise wrong("array", value)
-        return tuple(each(lambda row: read(row, item), value))
+        left = iter(value)
+        try:
+            return tuple([read(row, item) for row in left])
+        except Mismatch as mismatch:
+            mismatch.under(place(value, left))
+            raise
 
     return read_array
 

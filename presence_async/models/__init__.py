@@ -6,6 +6,15 @@ fields that are null are None, fields this version does not know are in `extra`.
 
 from presence_async.models._base import Model
 from presence_async.models._unset import UNSET, Maybe, Unset
+from presence_async.models.channels import (
+    AvailableTopic,
+    AvailableTopicEntityListing,
+    Channel,
+    ChannelEntityListing,
+    ChannelTopic,
+    ChannelTopicEntityListing,
+    PermissionDetails,
+)
 from presence_async.models.definitions import (
     OrganizationPresence,
     OrganizationPresenceDefinition,
@@ -18,6 +27,13 @@ from presence_async.models.events import (
     EventError,
     UCThirdPartyPresence,
     UserPresenceEvent,
+)
+from presence_async.models.notifications import (
+    AgentActivityEvent,
+    AgentActivityPresence,
+    IntegrationPresenceEvent,
+    PresenceEventUserPresence,
+    SystemMessageEvent,
 )
 from presence_async.models.presences import (
     MutableUserPresence,
@@ -43,11 +59,20 @@ from presence_async.models.users import (
 
 __all__ = [
     "UNSET",
+    "AgentActivityEvent",
+    "AgentActivityPresence",
+    "AvailableTopic",
+    "AvailableTopicEntityListing",
     "BatchEventResponse",
+    "Channel",
+    "ChannelEntityListing",
+    "ChannelTopic",
+    "ChannelTopicEntityListing",
     "Detail",
     "Division",
     "ErrorBody",
     "EventError",
+    "IntegrationPresenceEvent",
     "Limit",
     "Maybe",
     "Model",
@@ -57,12 +82,15 @@ __all__ = [
     "OrganizationPresenceDefinitionEntityListing",
     "OrganizationPresenceEntityListing",
     "OutOfOffice",
+    "PermissionDetails",
     "PresenceDefinition",
+    "PresenceEventUserPresence",
     "PresenceExpand",
     "PresenceSettings",
     "RestorePresenceSettings",
     "Source",
     "SourceEntityListing",
+    "SystemMessageEvent",
     "SystemPresence",
     "SystemPresenceName",
     "UCThirdPartyPresence",

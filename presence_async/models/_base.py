@@ -6,11 +6,17 @@ from typing import Any, Final, NoReturn
 import attrs
 
 from presence_async.models._unset import UNSET
+from presence_async.secret import MASK
 
-__all__ = ["EMPTY", "EmptyMapping", "Model"]
+__all__ = ["EMPTY", "EmptyMapping", "Model", "masked"]
 
 
-class EmptyMapping(Mapping[str, Any]):
+def masked(value: object) -> str:
+    """The `repr` of a field whose text opens something: ``attrs.field(repr=masked)``."""
+    return f"'{MASK}'" if isinstance(value, str) else repr(value)
+
+
+class EmptyMapping(Mapping[str, Any]):  # noqa: PLW1641  # like a dict it has no hash
     """A mapping without entries, equal to ``{}``, safe to share as a default."""
 
     __slots__ = ()
@@ -23,6 +29,12 @@ class EmptyMapping(Mapping[str, Any]):
 
     def __len__(self) -> int:
         return 0
+
+    def __eq__(self, other: object) -> bool:
+        # Mapping's own makes two dicts; a poll compares models by the thousand.
+        if other is self:
+            return True
+        return not other if isinstance(other, Mapping) else NotImplemented
 
     def __repr__(self) -> str:
         return "{}"
@@ -50,7 +62,12 @@ class Model:
 
     def __repr__(self) -> str:
         """The fields that are there; `extra` last, and only when it holds something."""
-        values = {f.name: getattr(self, f.name) for f in attrs.fields(type(self))}
-        values["extra"] = values.pop("extra") or UNSET
-        shown = ", ".join(f"{name}={v!r}" for name, v in values.items() if v is not UNSET)
-        return f"{type(self).__name__}({shown})"
+        first, *rest = attrs.fields(type(self))
+        shown = [_shown(self, field) for field in rest if getattr(self, field.name) is not UNSET]
+        shown += [_shown(self, first)] if self.extra else []
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+
+def _shown(model: Model, field: "attrs.Attribute[Any]") -> str:
+    write = field.repr if callable(field.repr) else repr
+    return f"{field.name}={write(getattr(model, field.name))}"

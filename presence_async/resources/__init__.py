@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from presence_async.resources.bulk import Bulk
+from presence_async.resources.channels import Channels
 from presence_async.resources.definitions import Definitions
 from presence_async.resources.events import Events
 from presence_async.resources.legacy_definitions import LegacyDefinitions
@@ -38,6 +39,7 @@ class Resources(NamedTuple):
     settings: Settings
     users: Users
     events: Events
+    channels: Channels
 
 
 def build(
@@ -66,4 +68,5 @@ def build(
         settings=Settings(send),
         users=Users(send),
         events=Events(send_in_turn, adopt),
+        channels=Channels(send),
     )

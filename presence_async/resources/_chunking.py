@@ -22,7 +22,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from presence_async.errors import InvalidRequestError
-from presence_async.resources._base import check_ids, check_text
+from presence_async.resources._base import are_plain, check_ids, check_text
 from presence_async.resources.reading import BULK_READ_LIMIT, PresenceOutcome
 
 if TYPE_CHECKING:
@@ -92,29 +92,26 @@ class _Chunker:
         return chunk
 
     def _distinct(self, ids: Sequence[str]) -> list[str | PresenceOutcome]:
-        if _are_plain(ids):
-            return [*self._fresh(dict.fromkeys(ids))]
+        if are_plain(ids):
+            return [*self._fresh(ids)]
         entries: list[str | PresenceOutcome] = []
         for user_id in ids:
             refused = _refused(user_id)
             entries += self._fresh((user_id,)) if refused is None else (refused,)
         return entries
 
-    def _fresh(self, ids: Iterable[str]) -> list[str]:
+    def _fresh(self, ids: Sequence[str]) -> Sequence[str]:
         recent, older = self._recent, self._older
-        fresh = [user_id for user_id in ids if user_id not in recent and user_id not in older]
-        recent.update(fresh)
+        batch = set(ids)
+        if len(batch) < len(ids) or not (batch.isdisjoint(recent) and batch.isdisjoint(older)):
+            fresh = batch - recent - older
+            # The first of its kind, each.
+            ids = [user_id for user_id in dict.fromkeys(ids) if user_id in fresh]
+        # Repeated ones as well: an id is remembered since it was last there, not last read.
+        recent |= batch
         if len(recent) >= self._bound:
             self._older, self._recent = recent, set()
-        return fresh
-
-
-def _are_plain(ids: Sequence[str]) -> bool:
-    """True when all are what ids usually are; one look at all of them together."""
-    try:
-        return "".join(ids).isascii() and all(ids)
-    except TypeError:
-        return False
+        return ids
 
 
 def _refused(user_id: str) -> PresenceOutcome | None:

@@ -9,13 +9,18 @@ from presence_async.errors import InvalidRequestError, NotFoundError, PresenceEr
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-__all__ = ["Halving"]
+__all__ = ["Halving", "is_refusal"]
 
 RowT = TypeVar("RowT")
 OutcomeT = TypeVar("OutcomeT")
 
 _REFUSALS = (InvalidRequestError, NotFoundError)
 _ENOUGH = 5
+
+
+def is_refusal(error: PresenceError) -> bool:
+    """Whether it may be about single rows of a request, which is then halved."""
+    return isinstance(error, _REFUSALS)
 
 
 class Halving(Generic[RowT, OutcomeT]):
@@ -68,7 +73,7 @@ class Halving(Generic[RowT, OutcomeT]):
             return result
         if len(rows) == 1 and self._not_found is not None and isinstance(result, NotFoundError):
             return await self._not_found(rows)
-        if len(rows) == 1 or self._hopeless or not isinstance(result, _REFUSALS):
+        if len(rows) == 1 or self._hopeless or not is_refusal(result):
             return [self._failed(row, result) for row in rows]
         middle = len(rows) // 2
         left, right = rows[:middle], rows[middle:]

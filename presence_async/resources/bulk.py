@@ -6,7 +6,7 @@ import inspect
 import logging
 import math
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from presence_async.errors import ClosedError, InvalidRequestError, PresenceError
 from presence_async.fanout import FanOut, check_concurrency
@@ -36,9 +36,23 @@ if TYPE_CHECKING:
     from presence_async.resources.user_presences import UserPresences
     from presence_async.rows import UpdateRow
 
-__all__ = ["Bulk"]
+__all__ = ["Bulk", "BulkAccess", "check_on_outcome", "check_settling_time"]
 
 _LOGGER: Final = logging.getLogger("presence_async.bulk")
+
+
+class BulkAccess(NamedTuple):
+    """What it takes to write in bulk.
+
+    Attributes:
+        send: The way out.
+        system_presences: For items that name a system presence.
+        adopt: Ends a fan-out together with the session.
+    """
+
+    send: Send
+    system_presences: SystemPresences
+    adopt: Callable[[FanOut[Any]], None]
 
 
 class Bulk(Resource):
@@ -58,6 +72,11 @@ class Bulk(Resource):
         self._system_presences = system_presences
         self._user_presences = user_presences
         self._adopt = adopt
+
+    @property
+    def access(self) -> BulkAccess:
+        """What it works with, for jobs that do it in steps of their own."""
+        return BulkAccess(self._send, self._system_presences, self._adopt)
 
     async def get(
         self,
@@ -140,8 +159,8 @@ class Bulk(Resource):
                 `field` names the item, e.g. ``items[3]``.
         """
         check_concurrency(concurrency)
-        _check_settling_time(settling_time)
-        _check_on_outcome(on_outcome)
+        check_settling_time(settling_time)
+        check_on_outcome(on_outcome)
         checked = await checked_items(items, source)
         tally = tally_of(on_progress, checked)
         rows = await encoded(checked, self._system_presences)
@@ -251,7 +270,8 @@ def _cut_off(row: Row) -> UpdateOutcome:
     return row.outcome(ClosedError(reason, outcome_unknown=True))
 
 
-def _check_settling_time(value: Any) -> None:
+def check_settling_time(value: Any) -> None:
+    """Seconds from 0, else InvalidRequestError."""
     number = isinstance(value, int | float) and not isinstance(value, bool)
     if not number or not 0 <= value < math.inf:
         raise InvalidRequestError(
@@ -259,7 +279,8 @@ def _check_settling_time(value: Any) -> None:
         )
 
 
-def _check_on_outcome(value: Any) -> None:
+def check_on_outcome(value: Any) -> None:
+    """A plain function or None, else InvalidRequestError."""
     if value is not None and (not callable(value) or inspect.iscoroutinefunction(value)):
         raise InvalidRequestError(
             f"on_outcome must be a plain function, not {value!r}: nobody awaits it",

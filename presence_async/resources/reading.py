@@ -35,8 +35,8 @@ BULK_READ_LIMIT: Final = 50
 PURECLOUD: Final = "purecloud"
 
 
-# Not frozen, for speed: a sweep makes fifty for each request.
-@attrs.define
+# Neither frozen nor slotted, for speed: a sweep makes fifty for each request.
+@attrs.define(slots=False)
 class PresenceOutcome:
     """What became of one user's read.
 
@@ -82,6 +82,16 @@ class PresenceReader:
         """Users to a request: one, once the source is known to have no bulk read."""
         return 1 if self._has_bulk is False else BULK_READ_LIMIT
 
+    def again(self) -> PresenceReader:
+        """A reader for another sweep, which need not find out about the bulk read again.
+
+        What was accepted before says nothing about it: were everything refused this time,
+        no chunk is to be searched for the user at fault.
+        """
+        reader = PresenceReader(self._send, self._source)
+        reader._has_bulk = self._has_bulk
+        return reader
+
     async def read(self, chunk: Chunk) -> Sequence[PresenceOutcome]:
         """One outcome per entry of the chunk, in its order; fails for none of them together."""
         ids = cast("Sequence[str]", chunk)
@@ -104,7 +114,7 @@ class PresenceReader:
         except PresenceError as error:
             return error
         self._has_bulk = True
-        return _matched(ids, rows, context(request, response))
+        return _in_order(ids, rows) or _matched(ids, rows, context(request, response))
 
     def _bulk_request(self, ids: Sequence[str]) -> Request:
         if self._is_purecloud:
@@ -156,6 +166,18 @@ def presence_request(user_id: str, source: str) -> Request:
     return routes.GET_PRESENCE.request(user_id, source)
 
 
+def _in_order(ids: Sequence[str], rows: Rows[UcUserPresence]) -> Sequence[PresenceOutcome] | None:
+    """The outcomes when the rows are those of the ids, one by one; None when they are not."""
+    if len(rows.decoded) != len(ids):
+        return None
+    outcomes = []
+    for user_id, row in zip(ids, rows.decoded, strict=True):
+        if row.user_id != user_id:
+            return None
+        outcomes.append(PresenceOutcome(user_id, row, None))
+    return outcomes
+
+
 def _matched(
     ids: Sequence[str], rows: Rows[UcUserPresence], exchange: dict[str, Any]
 ) -> Sequence[PresenceOutcome]:
@@ -167,7 +189,7 @@ def _matched(
     found = {row.user_id: row for row in rows.decoded}
     wanted = set(ids)
     if not rows.failures and found.keys() <= wanted:
-        return list(map(PresenceOutcome, ids, map(found.get, ids)))
+        return [PresenceOutcome(user_id, found.get(user_id), None) for user_id in ids]
     errors = {failure.row_id: _row_error(failure, exchange) for failure in rows.failures}
     stray = next((error for id_, error in errors.items() if id_ not in wanted), None)
     if stray is None and not found.keys() <= wanted:

@@ -50,7 +50,7 @@ import asyncio
 import copy
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias, TypeVar
 
 import attrs
 
@@ -64,12 +64,12 @@ from presence_async.models import (
 )
 from presence_async.resources._base import Send, decoded
 from presence_async.resources.reading import PresenceOutcome, PresenceReader
-from presence_async.resources.updating import Moment
+from presence_async.resources.updating import Moment, Row
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
 
-    from presence_async.resources.updating import Row, UpdateOutcome, Wanted
+    from presence_async.resources.updating import UpdateOutcome, Wanted
     from presence_async.wire import Request, Response
 
 __all__ = [
@@ -79,10 +79,13 @@ __all__ = [
     "Pause",
     "Settler",
     "Verdict",
+    "look",
     "read_back",
+    "shows",
     "verdict",
 ]
 
+RowT = TypeVar("RowT", bound=Row)
 SETTLING_TIME: Final = 15.0
 # The first send and the repeated ones. Each is followed by a look, if it is lost.
 SENDS: Final = 3
@@ -173,24 +176,38 @@ def _date_of(response: Response) -> datetime | None:
     return date.replace(tzinfo=UTC) if date.tzinfo is None else date
 
 
+async def look(send: Send, rows: Sequence[RowT]) -> dict[RowT, PresenceOutcome]:
+    """Read the users of some rows, fifty to a request; fails for none of them together.
+
+    Args:
+        send: The way out.
+        rows: At most fifty, of any sources.
+    """
+    shown: dict[RowT, PresenceOutcome] = {}
+    for source in dict.fromkeys(row.source for row in rows):
+        group = [row for row in rows if row.source == source]
+        try:
+            read = await PresenceReader(send, source).read([row.user_id for row in group])
+        except PresenceError as error:  # a name that cannot stand in a path
+            read = [PresenceOutcome(row.user_id, error=error) for row in group]
+        shown |= zip(group, read, strict=True)
+    return shown
+
+
 async def read_back(send: Send, rows: Sequence[Row]) -> dict[Row, Judged]:
     """Look at the users of some rows, fifty to a request, and judge each row.
 
     Args:
         send: The way out.
-        rows: At most fifty, of any sources. A row that was never `sent` by this process is
-            either applied or open.
+        rows: At most fifty, of any sources. A row that has no `since` and was never `sent`
+            by this process is either applied or open.
     """
     judged: dict[Row, Judged] = {}
     for source in dict.fromkeys(row.source for row in rows):
         group = [row for row in rows if row.source == source]
         dated = _Dated(send)
-        try:
-            read = await PresenceReader(dated.send, source).read([row.user_id for row in group])
-        except PresenceError as error:  # a name that cannot stand in a path
-            read = [PresenceOutcome(row.user_id, error=error) for row in group]
-        for row, shown in zip(group, read, strict=True):
-            judged[row] = await _judged(send, row, shown, dated.at(row.sent))
+        for row, shown in (await look(dated.send, group)).items():
+            judged[row] = await _judged(send, row, shown, row.since or dated.at(row.sent))
     return judged
 
 

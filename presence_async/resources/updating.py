@@ -27,6 +27,8 @@ from presence_async.resources._base import Send, check_text, context, decoded, w
 from presence_async.resources._batches import Envelope
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from presence_async.converter import Rows
     from presence_async.resources.system_presences import SystemPresences
 
@@ -155,6 +157,8 @@ class Row:
         sent: When it was first handed over for sending, or None.
         repeated: It is being, or was, sent again after a lost request.
         latest: What became of it so far; None while it is on its way and before.
+        since: Changes up to this moment, on the vendor's clock, were there before it was
+            sent; None where nobody has read the presence before.
     """
 
     item: UpdateItem
@@ -166,6 +170,7 @@ class Row:
     sent: Moment | None = None
     repeated: bool = False
     latest: UpdateOutcome | None = None
+    since: datetime | None = None
 
     def outcome(
         self,

@@ -357,6 +357,38 @@ async def test_closing_wakes_everyone_in_every_lane(org: Simulator):
     assert {type(result) for result in results} == {ClosedError}
 
 
+async def test_closing_is_no_outcome(client: PresenceClient, org: Simulator):
+    """Of many sweeps, each raises the reason: none of them makes a list of it."""
+    lanes: list[Lane] = ["interactive", "bulk", "polling"]
+    tasks = [
+        asyncio.ensure_future(
+            client.with_options(lane=lane).bulk.get(org.user_ids, concurrency=concurrency)
+        )
+        for lane in lanes
+        for concurrency in (1, 2, 16)
+    ]
+    await asyncio.sleep(5)
+    await client.aclose()
+    results = await asyncio.gather(*tasks, return_exceptions=True)
+    assert {type(result) for result in results} == {ClosedError}
+
+
+async def test_a_share_of_one_request_a_minute_is_enough_for_polling(org: Simulator):
+    """However small the share is; the others do not notice."""
+    async with client_for(org, rate_limit=12, polling_share=0.001) as client:
+        start = now()
+        sweep = asyncio.ensure_future(
+            client.with_options(lane="polling").bulk.get(org.user_ids[:200])
+        )
+        await asyncio.sleep(30)
+        before = now()
+        await asyncio.gather(*(client.settings.get() for _ in range(11)))
+        assert now() - before < 0.1
+        outcomes = await sweep
+        assert {outcome.status for outcome in outcomes} == {"present"}
+        assert now() - start == pytest.approx(3 * 61, abs=0.5)
+
+
 async def test_a_sweep_left_early_holds_nobody_up(client: PresenceClient, org: Simulator):
     """Cancelled while its requests wait for their pace, it leaves the lane to the next one."""
     async with client.user_presences.get_many(org.user_ids) as outcomes:

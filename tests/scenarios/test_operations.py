@@ -97,7 +97,7 @@ TOKEN_SWITCHES = {
 }
 # Told apart below, each by a test of its own.
 OWN_TEST = {"definition_read_lag"}
-# They say what happens on notification channels, where this client has no operation.
+# They say what happens on notification channels: test_channels.py.
 NOTIFICATION_SWITCHES = {
     "combined_topics_count",
     "heartbeat_seconds",
@@ -506,14 +506,6 @@ WITHOUT_CLIENT = {
     "POST /oauth/token",
     "GET /oauth/authorize",
     "GET /channels/{channelId}",
-    "GET /api/v2/notifications/availabletopics",
-    "GET /api/v2/notifications/channels",
-    "POST /api/v2/notifications/channels",
-    "HEAD /api/v2/notifications/channels/{channelId}",
-    *(
-        f"{method} /api/v2/notifications/channels/{{channelId}}/subscriptions"
-        for method in ("DELETE", "GET", "POST", "PUT")
-    ),
 }
 
 

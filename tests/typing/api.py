@@ -12,29 +12,46 @@ from typing import Any, Literal, assert_never, assert_type
 
 from presence_async import (
     UNSET,
+    ActivityNotification,
     AttemptFinished,
     AuthorizationCode,
     AuthorizationCodePKCE,
+    AvailableTopic,
     BadRow,
+    BulkUpdateJob,
+    Channel,
+    ChannelTopicEntityListing,
     ClientCredentials,
+    ClosingNotice,
     CoalescedReads,
     DecodeError,
+    DryRunOutcome,
     EventError,
     EventOutcome,
     FanOut,
     Hook,
+    IntegrationPresenceNotification,
+    JobOutcome,
+    JobSummary,
+    KnownPresence,
     LimiterWaited,
     Maybe,
     MutableUserPresence,
+    Notification,
     OrganizationPresence,
     OrganizationPresenceDefinition,
+    OtherNotification,
     Outcome,
     PermissionDeniedError,
     PKCEPair,
+    PollStatistics,
+    PresenceChange,
     PresenceClient,
     PresenceDefinition,
     PresenceError,
+    PresenceNotification,
     PresenceOutcome,
+    PresencePoll,
     PresenceSettings,
     Progress,
     ProxySettings,
@@ -49,12 +66,14 @@ from presence_async import (
     Secret,
     Source,
     StaticToken,
+    SystemNotification,
     SystemPresence,
     SystemPresenceName,
     ThirdPartyOutcome,
     TokenRefreshed,
     UCThirdPartyPresence,
     UcUserPresence,
+    UndecodableFrame,
     Unset,
     UpdateItem,
     UpdateOutcome,
@@ -72,6 +91,7 @@ from presence_async import (
     parse_json_lines,
     to_dict,
     to_json,
+    user_topic,
 )
 
 
@@ -187,6 +207,35 @@ async def sweep(client: PresenceClient, ids: AsyncIterator[str], more: Iterator[
     client.user_presences.get_many(["a"], dedupe="none")  # type: ignore[arg-type]
 
 
+async def poller(client: PresenceClient, ids: list[str], more: AsyncIterator[str]) -> None:
+    """Changes without end; what is known of whom, and how it goes, at any time."""
+    async with client.poll(ids, interval=120, source="purecloud", concurrency=4) as poll:
+        assert_type(poll, PresencePoll)
+        async for change in poll:
+            assert_type(change, PresenceChange)
+            match change.kind:
+                case "first" | "changed" | "fresh":
+                    assert_type(change.after, UcUserPresence | None)
+                case "stale":
+                    assert_type(change.error, PresenceError | None)
+                case _:
+                    assert_never(change.kind)
+            assert_type((change.seen_at, change.age), tuple[datetime, float | None])
+            assert_type(change.fields, tuple[str, ...])
+        poll.add(iter(ids))
+        poll.remove({"a"})
+        assert_type(poll["a"], KnownPresence)
+        assert_type(poll["a"].checked_at, datetime | None)
+        assert_type(poll.snapshot(), dict[str, KnownPresence])
+        assert_type(poll.statistics, PollStatistics)
+        assert_type(poll.statistics.lag, float)
+        poll.add(more)  # type: ignore[arg-type]
+    async for change in client.poll(more, interval=0.5):
+        assert_type(change.user_id, str)
+    client.poll(ids)  # type: ignore[call-arg]
+    client.poll([1], interval=60)  # type: ignore[list-item]
+
+
 async def loader_and_progress(client: PresenceClient, ids: list[str]) -> None:
     """Single reads that share requests; a callback that sees how far a sweep is."""
     async with client.coalesced(linger=0.01) as reads:
@@ -299,6 +348,33 @@ async def definitions(client: PresenceClient) -> None:
     assert_type(await client.system_presences.definition_id("ON_QUEUE"), str)
 
 
+async def channels(client: PresenceClient) -> str:
+    """Channels and their topics; the address is a secret and no str."""
+    channel = await client.channels.create()
+    assert_type(channel, Channel)
+    assert_type(channel.connect_uri, Secret | Unset | None)
+    assert_type(await client.channels.exists("channel"), bool)
+    topics = [user_topic("user", "presence", "activity")]
+    listing = await client.channels.add_subscriptions("channel", topics, ignore_errors=True)
+    assert_type(listing, ChannelTopicEntityListing)
+    await client.channels.replace_subscriptions("channel", [1])  # type: ignore[list-item]
+    assert_type(await client.channels.list_available_topics(), list[AvailableTopic])
+    return channel.connect_uri  # type: ignore[return-value]
+
+
+def said(notification: Notification) -> str | None:
+    """What comes over a socket is told apart by its class."""
+    match notification:
+        case PresenceNotification() | ActivityNotification() | IntegrationPresenceNotification():
+            assert_type(notification.user_id, str)
+            return notification.correlation_id
+        case ClosingNotice() | SystemNotification():
+            return notification.kind
+        case OtherNotification() | UndecodableFrame():
+            return notification.user_id
+    return notification.topic
+
+
 async def the_rest(client: PresenceClient) -> None:
     """Sources, settings and users."""
     assert_type(await client.sources.list(), list[Source])
@@ -312,6 +388,17 @@ async def the_rest(client: PresenceClient) -> None:
         assert_type(page, UserEntityListing)
         assert_type(page.failures, tuple[RowFailure, ...])
     assert_type(await client.users.me(), User)
+
+
+async def jobs(client: PresenceClient, items: list[UpdateItem]) -> None:
+    """A job is started with items or without, and its outcomes are typed."""
+    async with BulkUpdateJob(client, "moves.journal", items, settle=False) as job:
+        assert_type(await job.run(on_outcome=print), JobSummary)
+        assert_type(await job.retry_failed(), JobSummary)
+        assert_type([one async for one in job.outcomes()], list[JobOutcome])
+        assert_type(await job.dry_run(), list[DryRunOutcome])
+        assert_type(await job.export(io.StringIO(), "jsonl"), int)
+    BulkUpdateJob(client, None, undo="moves.journal")
 
 
 async def failures(client: PresenceClient) -> float | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import io
+import asyncio
 import os
 import runpy
 import sys
@@ -11,7 +11,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from presence_async import cli
-from presence_async.errors import PresenceConnectionError
+from presence_async.errors import (
+    ConfigurationError,
+    InvalidRequestError,
+    JournalError,
+    PresenceConnectionError,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -79,6 +84,10 @@ def test_an_interrupt_exits_130(monkeypatch: pytest.MonkeyPatch) -> None:
         ["simulate", "--latency", "2-1"],
         ["simulate", "--rate-window", "sliding"],
         ["demo", "--users", "-5"],
+        ["poll", "--concurrency", "0"],
+        ["poll", "--interval", "soon"],
+        ["bulk-update", "m.csv", "--resume", "--retry-failed"],
+        ["bulk-update", "m.csv", "--format", "xml"],
         [],
     ],
 )
@@ -90,16 +99,46 @@ def test_a_wrong_command_line_exits_2(words: list[str], capsys: pytest.CaptureFi
     assert "usage" in capsys.readouterr().err
 
 
-def test_ids_come_from_a_file_or_standard_input(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+def test_ids_of_a_file_are_read(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """They are at fault before any connection is made."""
+    file = tmp_path / "ids"
+    file.write_bytes(b"\xff")
+    assert cli.main(["demo", "--real", "--ids", str(file)]) == 2
+    assert "ids is not UTF-8 text" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (asyncio.CancelledError(), 130),
+        (ConfigurationError("x"), 2),
+        (JournalError("x"), 4),
+        (InvalidRequestError("x", status=400), 1),
+    ],
+)
+def test_errors_become_exit_codes(
+    error: BaseException, code: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One id a line; blank lines do not count; no file is everyone."""
-    file = tmp_path / "ids.txt"
-    file.write_text("a\n\n b \n", encoding="utf-8")
-    assert cli._ids(str(file)) == ["a", "b"]
-    monkeypatch.setattr(sys, "stdin", io.StringIO("c\nd"))
-    assert cli._ids("-") == ["c", "d"]
-    assert cli._ids(None) is None
+    """A cancelled run was interrupted; else the error tells who has to do something."""
+
+    async def fail(_: Any) -> int:
+        raise error
+
+    monkeypatch.setitem(cli._COMMANDS, "demo", fail)
+    assert cli.main(["demo"]) == code
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`demo | head` ends quietly."""
+
+    async def fail(_: Any) -> int:
+        raise BrokenPipeError
+
+    monkeypatch.setitem(cli._COMMANDS, "demo", fail)
+    assert cli.main(["demo"]) == 0
+    assert capsys.readouterr() == ("", "")
 
 
 def test_the_package_is_runnable(

@@ -663,3 +663,146 @@ def test_proxy_credentials_that_cannot_be_sent(username: Any, password: Any, mes
     with pytest.raises(ConfigurationError, match=message) as caught:
         ProxySettings("http://p:3128", username, password)
     assert "canary" not in repr(caught.value)
+
+
+# -- addresses of sockets
+
+REGION = of(region="us_east_1")
+NEW_REGION = of(base_url="https://api.new1.pure.cloud")
+GATEWAY = of(base_url="https://gw.test:8443/genesys")
+PLAIN = of(base_url="http://127.0.0.1:8080", allow_loopback_http=True)
+SECURE = of(base_url="https://localhost:8080")
+
+
+@pytest.mark.parametrize(
+    ("endpoints", "connect_uri"),
+    [
+        (REGION, "wss://streaming.mypurecloud.com/channels/streaming-4-abc"),
+        (REGION, "wss://streaming.mypurecloud.com:443/channels/c"),
+        (REGION, "WSS://STREAMING.MyPureCloud.com/channels/C"),
+        (REGION, "wss://a.b.mypurecloud.com/c"),
+        (REGION, "wss://api.mypurecloud.com/c"),
+        (of(region="us_east_2"), "wss://streaming.use2.us-gov-pure.cloud/c"),
+        (NEW_REGION, "wss://streaming.new1.pure.cloud/c"),
+        (GATEWAY, "wss://gw.test:8443/sockets/c"),
+        (GATEWAY, "wss://streaming.gw.test/c"),
+        (GATEWAY, "wss://streaming.mypurecloud.de/c"),
+        (PLAIN, "ws://127.0.0.1:9/c"),
+        (PLAIN, "ws://[::1]:9/c"),
+        (PLAIN, "wss://localhost:9/c"),
+        (PLAIN, "wss://streaming.mypurecloud.de/c"),
+        (SECURE, "wss://127.0.0.1:9/c"),
+    ],
+)
+def test_sockets_of_the_domain_are_admitted(endpoints: Endpoints, connect_uri: str) -> None:
+    """A name in the API's domain by wss; behind a gateway also the vendor's or its own."""
+    assert endpoints.admits_socket(Secret(connect_uri))
+
+
+@pytest.mark.parametrize("endpoints", [REGION, NEW_REGION, GATEWAY, PLAIN, SECURE])
+@pytest.mark.parametrize(
+    "connect_uri",
+    [
+        "",
+        "wss://",
+        "wss:///c",
+        "//streaming.mypurecloud.com/c",
+        "https://streaming.mypurecloud.com/c",
+        "ws://streaming.mypurecloud.com/c",
+        "wss://mypurecloud.com.evil.test/c",
+        "wss://evilmypurecloud.com/c",
+        "wss://streaming.mypurecloud.com.evil.test/c",
+        "wss://streaming.mypurecloud.com@evil.test/c",
+        "wss://user:pass@streaming.mypurecloud.com/c",
+        "wss://@streaming.mypurecloud.com/c",
+        "wss://evil.test/streaming.mypurecloud.com",
+        "wss://evil.test#streaming.mypurecloud.com",
+        "wss://evil.test?.mypurecloud.com",
+        "wss://evil.test\\.mypurecloud.com/c",
+        "wss://evil.test\\@streaming.mypurecloud.com/c",
+        "wss://evil.test%2f.mypurecloud.com/c",
+        "wss://evil.test%00.mypurecloud.com/c",
+        "wss://streaming.mypurecloud.com./c",
+        "wss://.mypurecloud.com/c",
+        "wss://streaming.mypurecloud.com:444/c",
+        "wss://streaming.mypurecloud.com:0/c",
+        "wss://streaming.mypurecloud.com:/c",
+        "wss://streaming.mypurecloud.com:port/c",
+        "wss://streaming.mypurecloud.com/../c",
+        "wss://streaming.mypurecloud.com/c?x=1",
+        "wss://streaming.mypurecloud.com/c#x",
+        "wss://streaming.mypurecloud.com/c\r\nX: y",
+        "wss://strea\tming.mypurecloud.com/c",
+        " wss://streaming.mypurecloud.com/c",
+        "wss://streaming.mypurecloud.com/c ",
+        "wss://streaming.mypureсloud.com/c",  # noqa: RUF001  # a Cyrillic letter is the point
+        "wss://streaming.mypurecloud.com。evil.test/c",
+        "wss://xn--streaming-.evil.test/c",
+        "wss://streaming.mypurecloud.\u212aom/c",
+        "wss://[::1%25lo]:9/c",
+        "wss://[::ffff:8.8.8.8]/c",
+        "wss://8.8.8.8/c",
+        "wss://2130706433/c",
+        "wss://0x7f.1/c",
+        "wss://\ud800/c",
+        "wss://localhost.evil.test/c",
+    ],
+)
+def test_tricky_addresses_of_sockets_are_refused(endpoints: Endpoints, connect_uri: str) -> None:
+    """Whatever another parser might take for another host is refused by every client."""
+    assert not endpoints.admits_socket(Secret(connect_uri))
+
+
+@pytest.mark.parametrize(
+    ("endpoints", "connect_uri"),
+    [
+        (REGION, "wss://streaming.mypurecloud.de/c"),
+        (REGION, "wss://mypurecloud.com/c"),
+        (REGION, "wss://streaming.mypurecloud.com.au/c"),
+        (REGION, "ws://127.0.0.1/c"),
+        (REGION, "wss://127.0.0.1/c"),
+        (REGION, "wss://localhost/c"),
+        (NEW_REGION, "wss://streaming.new2.pure.cloud/c"),
+        (of(base_url="https://api.com"), "wss://evil.com/c"),
+        (GATEWAY, "wss://gw.test:9/c"),
+        (GATEWAY, "wss://streaming.gw.test:8443/c"),
+        (GATEWAY, "wss://127.0.0.1/c"),
+        (PLAIN, "wss://10.0.0.1/c"),
+        (SECURE, "ws://127.0.0.1:9/c"),
+    ],
+)
+def test_sockets_elsewhere_are_refused(endpoints: Endpoints, connect_uri: str) -> None:
+    """Another region, another port, this machine: nothing but where the API is."""
+    assert not endpoints.admits_socket(Secret(connect_uri))
+
+
+GOOD = ["wss", "://", "streaming", ".", "mypurecloud", ".com", "/channels", "/c"]
+MARKS = [*"@:/\\#?%.[] -_cK\t\n\0\u017f\u212a\u3002", ":443", ":80", "%2e", "u:p@", "evil.test"]
+PIECES = st.sampled_from([*GOOD, *MARKS]) | st.characters()
+
+
+@st.composite
+def nearly_good(draw: st.DrawFn) -> str:
+    """The address of a socket with a few pieces put in, taken out or exchanged."""
+    pieces = list(GOOD)
+    for _ in range(draw(st.integers(0, 3))):
+        index = draw(st.integers(0, len(pieces)))
+        pieces[index : index + draw(st.integers(0, 1))] = draw(st.lists(PIECES, max_size=2))
+    return "".join(pieces)
+
+
+@given(nearly_good())
+@settings(max_examples=500)
+def test_an_admitted_socket_is_where_every_parser_says(connect_uri: str) -> None:
+    """Two parsers agree on scheme, host and port of what is admitted, and both are right."""
+    if not REGION.admits_socket(Secret(connect_uri)):
+        return
+    url, parts = URL(connect_uri), urlsplit(connect_uri)
+    assert url.scheme == parts.scheme == "wss"
+    assert url.host == parts.hostname
+    assert str(url.host).endswith(".mypurecloud.com")
+    assert (url.port, parts.port) in {(443, None), (443, 443)}
+    assert (url.user, url.password, parts.username, parts.password) == (None,) * 4
+    assert not url.query_string
+    assert connect_uri.isascii()
+    assert connect_uri.isprintable()

@@ -42,7 +42,7 @@ async def test_progress_is_a_bar_on_a_terminal() -> None:
     out = Terminal()
     assert await simulated_demo(40, out) == 0
     assert "\r  reading every presence" in out.getvalue()
-    assert f"[{'#' * 30}]\n" in out.getvalue()
+    assert f"[{'#' * 21}]\n" in out.getvalue()
 
 
 async def test_no_users_is_no_error() -> None:

@@ -15,6 +15,8 @@ from presence_async.errors import (
     ConflictError,
     DecodeError,
     InvalidRequestError,
+    JournalError,
+    JournalLockedError,
     NotFoundError,
     PermissionDeniedError,
     PresenceConnectionError,
@@ -39,6 +41,8 @@ CLASSES = (
     PresenceConnectionError,
     PresenceTimeoutError,
     DecodeError,
+    JournalError,
+    JournalLockedError,
 )
 CONTEXT: dict[str, Any] = {
     "status": 403,

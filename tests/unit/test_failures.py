@@ -359,6 +359,12 @@ ECHOES = [
 ]
 
 
+def test_channels_named_by_the_vendor_are_masked():
+    """The id of a channel opens its socket; a 404 of the vendor's names it."""
+    error = api_error(GET, answer(404, {"message": "no channel [streaming-4-canary1x] here"}))
+    assert error.message == f"no channel [streaming-4- {MASK}] here"
+
+
 @pytest.mark.parametrize("echo", ECHOES)
 def test_credentials_echoed_by_a_gateway_are_masked(echo: str):
     """A request repeated in an error body puts no token into message, code, id or field."""

@@ -86,8 +86,9 @@ def test_without_an_interval_there_is_nothing_about_one():
     assert (result.interval, result.requests_per_month, result.budget_used) == (None, None, None)
     assert result.most_users is None
     assert str(result) == (
-        "a sweep of 7 users takes 1 requests and 0.2 s or more with 300 requests a minute"
+        "a sweep of 7 users takes 1 request and 0.2 s or more with 300 requests a minute"
     )
+    assert str(forecast_of(1, budget=1)).startswith("a sweep of 1 user takes 1 request and")
 
 
 def test_before_anything_is_measured_a_usual_latency_is_taken():

@@ -71,6 +71,7 @@ def test_the_ledger_agrees_with_a_model_of_single_permits(
             model.back += {"answered": [at + BACK], "lost": [at + LOST]}.get(step, [])
         assert ledger.in_flight == model.in_flight
         forecast = ledger.forecast(at, at + pause, 3 * limit + 2)
+        assert ledger.soonest(at, at + pause) == pytest.approx(forecast[0], abs=1e-6)
         for position in range(3 * limit + 2):
             exact = model.moment(position, at, at + pause)
             if position < limit or model.spread(at, at + pause) <= BACK:

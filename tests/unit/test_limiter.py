@@ -383,9 +383,20 @@ class _LimiterMachine(RuleBasedStateMachine):
         share = min(self.limit - used, self.share - self.used("polling"))
         assert self.limiter.room("polling") == (share, self.share)
 
+    def everybody_gets_there(self) -> None:
+        """When requests are answered, whoever has the patience is served: no wake-up is lost."""
+        self.turn(max(0.0, self.paused_until - self.loop.time()))
+        # At least one a round, after those that are lost or not answered yet.
+        self.finish_all(2 + len(self.queue))
+        assert self.queue == []
+        self.turn(LOST)
+        assert self.limiter.status().remaining == self.limit
+        assert self.limiter.room("polling") == (self.share, self.share)
+
     def teardown(self) -> None:
         if not hasattr(self, "loop"):
             return
+        self.everybody_gets_there()
         self.limiter.close()
         self.loop.run_until_complete(ended(*(waiter.task for waiter in self.queue)))
         assert timers(self.loop) == []
@@ -727,18 +738,22 @@ async def test_there_is_one_timer_while_somebody_waits_and_none_otherwise():
     assert timers(loop) == []
 
 
-async def test_a_closed_limiter_sets_no_timer_while_its_waiters_leave():
-    """Closing drops the timer, and waiters that end afterwards do not bring it back."""
+@pytest.mark.parametrize("seconds", [0, 5])
+async def test_a_closed_limiter_sets_no_timer_while_its_waiters_leave(seconds: float):
+    """Closing drops the timer, and what ends afterwards does not bring it back, pause or not."""
     loop = asyncio.get_running_loop()
-    limiter = new_limiter(2, spent=2)
+    limiter = new_limiter(3, spent=3)
+    limiter.pause(seconds)
     tasks = [waiting(limiter) for _ in range(5)]
     await turns()
     limiter.close()
     limiter.close()
-    for task in tasks:
-        task.cancel()
+    tasks[0].cancel()
     limiter.unused()
-    await turns()
+    limiter.unused()
+    assert timers(loop) == []
+    await ended(*tasks)
+    limiter.unused()
     assert timers(loop) == []
     assert limiter.status().waiting == 0
 
@@ -814,6 +829,53 @@ async def test_the_look_ahead_counts_every_waiter_once_a_timer():
 
     await asyncio.gather(*(one() for _ in range(1000)))
     assert counting.asked < 20 * 1000
+
+
+async def test_a_long_queue_is_not_looked_through_for_every_permit():
+    """Permits that come back one by one to 3,000 waiters: a handful of looks, not hundreds."""
+    limiter = new_limiter(300)
+    looks: list[int] = []
+    turn_away = limiter._turn_away
+
+    def spy(at: float, waiting: int) -> None:
+        looks.append(waiting)
+        turn_away(at, waiting)
+
+    limiter._turn_away = spy  # type: ignore[method-assign]
+    for _ in range(300):
+        assert limiter.try_acquire()
+        limiter.answered()
+        await asyncio.sleep(0.003)
+    served: list[int] = []
+
+    async def one(number: int) -> None:
+        await limiter.acquire(FOREVER)
+        served.append(number)
+
+    tasks = [asyncio.create_task(one(number)) for number in range(3000)]
+    await asyncio.sleep(62)
+    assert served == list(range(300))
+    assert len(looks) <= 0.9 / (2700 * 1e-4) + 2
+    await ended(*tasks)
+
+
+async def test_in_a_long_queue_who_comes_too_late_hears_it_a_moment_later():
+    """A tenth of a second for a thousand who wait; at once in a short queue."""
+    limiter = new_limiter(300, spent=300)
+    patient = [waiting(limiter) for _ in range(1000)]
+    hasty = [waiting(limiter, 400) for _ in range(2)]
+    await turns()
+    limiter.pause(1)  # everybody is looked through
+    start = now()
+    limiter.pause(300)
+    await turns()
+    assert not any(task.done() for task in hasty)
+    await asyncio.wait(hasty)
+    assert now() - start == pytest.approx(1002 * 1e-4, abs=1e-6)
+    for task in hasty:
+        assert isinstance(task.exception(), RateLimitedError)
+    assert limiter.status().waiting == 1000
+    await ended(*patient)
 
 
 class _Counting:
@@ -1069,6 +1131,64 @@ async def test_the_gap_of_a_lane_is_the_wider_of_its_share_and_the_budget():
     assert limiter.gap("bulk") == limiter.gap("polling") == pytest.approx(61)
     limiter.pause(5)
     assert limiter.gap("bulk") == 0.0
+
+
+@attrs.define
+class _Unsteady(_Wire):
+    """Its calls are cancelled at any moment; what has left by then may have arrived."""
+
+    async def request(self) -> None:
+        await self.limiter.acquire(FOREVER, self.lane)
+        sent, book = now(), self.limiter.unused
+        try:
+            if self.chance.random() < 0.8:
+                book = self.limiter.lost
+                await asyncio.sleep(self.chance.uniform(0, 5))
+                if self.chance.random() < 0.9:
+                    book = self.limiter.answered
+        finally:
+            if book != self.limiter.unused:
+                self.arrivals.append(self.chance.uniform(sent, now()))
+            book(self.lane)
+
+    async def saturate(self, workers: int, seconds: float) -> list[float]:
+        """As ever, with somebody who cancels and pauses."""
+        until = now() + seconds
+        tasks = [asyncio.create_task(self.worker(until)) for _ in range(workers)]
+        while now() < until:
+            await asyncio.sleep(self.chance.expovariate(1 / 4))
+            index = self.chance.randrange(workers)
+            if self.chance.random() < 0.1:
+                self.limiter.pause(self.chance.uniform(0, 20))
+            tasks[index].cancel()
+            await asyncio.sleep(0)
+            tasks[index] = asyncio.create_task(self.worker(until))
+        await ended(*tasks)
+        return sorted(self.arrivals)
+
+
+@given(seed=st.integers(0, 2**32), limit=st.integers(1, 12), share=st.integers(1, 12))
+@settings(max_examples=25, deadline=None)
+def test_cancellations_and_pauses_cost_no_permit_and_exceed_no_window(
+    seed: int, limit: int, share: int
+):
+    """In every window the limit and the share hold; in the end every permit is back."""
+
+    async def main() -> None:
+        limiter = laned(limit, min(share, limit))
+        wires = {
+            lane: _Unsteady(limiter, dice(seed + i), lane=lane) for i, lane in enumerate(LANES)
+        }
+        arrivals = await asyncio.gather(*(wire.saturate(6, 400) for wire in wires.values()))
+        check_windows(sorted(chain.from_iterable(arrivals)), limit)
+        if arrivals[2]:
+            check_windows(arrivals[2], min(share, limit))
+        await asyncio.sleep(LOST)
+        status = limiter.status()
+        assert (status.waiting, status.in_flight, status.remaining) == (0, 0, limit)
+        assert limiter.room("polling") == (min(share, limit),) * 2
+
+    dry(main())
 
 
 @given(seed=st.integers(0, 2**32), limit=st.integers(2, 12), share=st.integers(1, 12))

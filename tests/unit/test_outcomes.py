@@ -51,6 +51,17 @@ async def test_a_tally_counts_outcomes_and_failures() -> None:
     ]
 
 
+async def test_somebody_else_may_count() -> None:
+    """Counts given before the start are where the reports begin."""
+    reports: list[Progress] = []
+    tally = Tally(reports.append, 6)
+    tally.counted(2, 1)
+    assert reports == []
+    tally.start(asyncio.get_running_loop())
+    tally.counted(4, 1)
+    assert reports == [Progress(2, 6, 1, 0.0), Progress(4, 6, 1, 0.0)]
+
+
 async def test_an_unknown_total_stays_unknown() -> None:
     """Nothing is taken off from what nobody counted."""
     reports: list[Progress] = []

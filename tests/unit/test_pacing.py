@@ -175,6 +175,33 @@ async def test_in_a_pause_nobody_is_spread():
     assert sweep.gaps() == [0]
 
 
+@pytest.mark.parametrize("late", [0.05, 0.5])
+async def test_timers_that_are_late_do_not_slow_a_sweep_down(late: float):
+    """Each rest is that much too long; the requests keep to the grid all the same."""
+    sweep = _Sweep()
+
+    async def rest(seconds: float) -> None:
+        await asyncio.sleep(seconds + late)
+
+    sweep.pacer._rest = rest
+    seconds = await sweep.run(180)
+    assert seconds == pytest.approx(3 * 61, rel=0.02)
+    assert min(sweep.gaps()) > 0.4
+
+
+async def test_a_share_of_one_is_spread_one_by_one():
+    """A request every 61 s, and nothing held up for longer."""
+    sweep = _Sweep(limit=300, lane="polling", polling_limit=1)
+    assert await sweep.run(5) == pytest.approx(4 * 61)
+    assert sweep.gaps() == pytest.approx([61] * 4)
+
+
+async def test_a_budget_of_one_is_spread_one_by_one():
+    """Known or not, and with more workers than permits."""
+    for known in (True, False):
+        assert await _Sweep(limit=1).run(4, known=known) == pytest.approx(3 * 61)
+
+
 # -- what it is for, and what it costs
 
 
@@ -304,6 +331,38 @@ async def test_who_is_cancelled_at_its_permit_holds_nobody_up():
     await ended(*tasks[:16])
     await tasks[16]
     assert now() - start == pytest.approx(61)
+
+
+@given(seed=st.integers(0, 2**32), limit=st.integers(1, 20), workers=st.integers(1, 40))
+@settings(max_examples=40, deadline=None)
+def test_cancellations_at_any_moment_leave_the_lane_as_it_was(seed: int, limit: int, workers: int):
+    """Whoever is left gets through in order, and then nobody is inside and nothing is held."""
+
+    async def main() -> None:
+        chance = random.Random(seed)  # noqa: S311  # chance, no secret
+        sweep = _Sweep(limit=limit, answer=jitter(seed))
+        sweep.work = 1000
+        done: list[int] = []
+
+        async def one(number: int) -> None:
+            await asyncio.sleep(number / 1000)
+            await sweep.one()
+            done.append(number)
+
+        tasks = [asyncio.create_task(one(number)) for number in range(workers)]
+        for task in chance.sample(tasks, workers // 2):
+            await asyncio.sleep(chance.choice([0, 0.0005, chance.uniform(0, 90)]))
+            task.cancel()
+        await asyncio.wait(tasks)
+        assert len(done) >= workers - workers // 2
+        assert (sweep.pacer._inside, sweep.pacer._crowd) == (set(), 0)
+        sweep.limiter.close()
+        again = [asyncio.create_task(_hold(sweep.pacer)) for _ in range(20)]
+        await asyncio.sleep(20 * 61)
+        assert len(sweep.pacer._inside) == 16
+        await ended(*again)
+
+    dry(main())
 
 
 async def test_closing_lets_everyone_through():

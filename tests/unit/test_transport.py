@@ -223,6 +223,25 @@ async def test_an_answer_is_read_up_to_the_limit_and_no_further(
         assert again.body == b"x" * 5000
 
 
+async def test_an_answer_in_pieces_is_read_as_long_as_it_moves() -> None:
+    """The read timeout counts from the last piece; the limit from the first."""
+    async with opened(read_timeout=7, max_response_bytes=30) as transport:
+
+        async def trickle(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+            for _piece in range(4):
+                await asyncio.sleep(5)
+                writer.write(b"8\r\n12345678\r\n")
+            writer.close()
+
+        server = await asyncio.start_server(trickle, "127.0.0.1", 0)
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        async with server:
+            error, exchange = await attempt(transport, url)
+        assert isinstance(error, DecodeError)
+        assert exchange.sent
+
+
 async def test_a_promised_length_over_the_limit_is_not_waited_for() -> None:
     """An answer that announces too much is refused before its body comes."""
     endless = Reply(b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n", "stall")
@@ -367,6 +386,34 @@ async def test_a_proxy_that_is_not_there_is_named() -> None:
         error, exchange = await attempt(transport, "https://127.0.0.1:9", PATCH)
         assert "no connection to the proxy (" in str(error)
         assert not exchange.sent
+
+
+@pytest.mark.parametrize("end", [CLOSE, RESET], ids=["close", "reset"])
+async def test_a_proxy_that_hangs_up_is_asked_once(end: Reply) -> None:
+    """A second tunnel is not asked for by aiohttp itself either."""
+    async with (
+        RawServer(end) as proxy,
+        opened(proxy=ProxySettings(proxy.url)) as transport,
+    ):
+        error, exchange = await attempt(transport, "https://127.0.0.1:9")
+        assert isinstance(error, PresenceConnectionError)
+        assert exchange.stale
+        assert len(proxy.requests) == 1
+
+
+# -- header fields
+
+
+async def test_the_fields_of_each_token_go_out_and_few_are_kept() -> None:
+    """Many tokens, one after the other, each with its own fields."""
+    async with RawServer(ok()) as server, opened() as transport:
+        for number in range(20):
+            fields = {"Authorization": f"Bearer {number}"}
+            for _ in range(2):
+                await transport.exchange(GET, f"{server.url}/x", fields, None, Exchange())
+        sent = [request["authorization"] for request in server.requests]
+        assert sent == [f"Bearer {number}" for number in range(20) for _ in range(2)]
+        assert len(transport._prepared) < 10
 
 
 # -- closing

@@ -23,11 +23,14 @@ def refused(read: Callable[[str], Any], word: str) -> str:
 
 
 def test_whole_numbers():
-    """Digits and nothing else, up to a limit if there is one."""
+    """Digits and nothing else, from one limit to the other if there is one."""
     assert (whole()("0"), whole()("70000"), whole(9)("9")) == (0, 70000, 9)
     for word in ("", "-1", "1.0", "1_0", " 1", "x", "9" * 19, "\N{ARABIC-INDIC DIGIT ONE}"):
         assert refused(whole(), word) == "must be a whole number from 0 on"
     assert refused(whole(9), "10") == "must be a whole number from 0 to 9"
+    assert whole(9, least=1)("1") == 1
+    for word in ("0", "", "10"):
+        assert refused(whole(9, least=1), word) == "must be a whole number from 1 to 9"
 
 
 def test_seconds():

@@ -235,3 +235,67 @@ def test_misplaced_values_are_named_as_the_caller_wrote_them(converter: cattrs.C
     with pytest.raises(Mismatch, match="expected PresenceDefinition, got dict") as caught:
         write(UserPresence(presence_definition={"id": "d"}))
     assert caught.value.field == "presence_definition"
+
+
+def reader(cls: type[Model]) -> Any:
+    """A reader that has learned nothing yet."""
+    converter = cattrs.Converter()
+    _values.register(converter)
+    _models.register(converter)
+    read = converter.get_structure_hook(cls)
+    return lambda obj: read(obj, cls)
+
+
+def test_objects_like_those_before_are_read_the_same() -> None:
+    """The third object of its kind gives what the first gave; so does one of other fields."""
+    read = reader(UserPresence)
+    usual = {"source": "PURECLOUD", "presenceDefinition": DEFINITION, "message": None}
+    models = [read(dict(usual)) for _ in range(4)]
+    assert models == models[:1] * 4
+    assert models[3].message is None
+    assert models[3].primary is UNSET
+    assert models[3].extra is EMPTY
+    other = read({"name": "n", "primary": True, "modifiedDate": "2026-03-07T08:15:03.625Z"})
+    assert (other.name, other.primary, other.message) == ("n", True, UNSET)
+
+
+def test_unknown_fields_survive_in_usual_objects() -> None:
+    """A field that all rows have and no model knows ends up in `extra` of each."""
+    read = reader(UserPresence)
+    models = [read({"new": [number], "message": "m", "newer": None}) for number in range(4)]
+    assert [model.extra for model in models] == [
+        {"new": [number], "newer": None} for number in range(4)
+    ]
+    assert [model.message for model in models] == ["m"] * 4
+
+
+@pytest.mark.parametrize(
+    ("wire", "value", "reason"),
+    [
+        ("message", 1, "expected string, got integer"),
+        ("modifiedDate", "soon", "not an ISO-8601 date-time"),
+        ("presenceDefinition", [], "expected object, got array"),
+    ],
+)
+def test_a_misfit_in_a_usual_object_is_named(wire: str, value: Any, reason: str) -> None:
+    """However often such objects were good, the bad field of a later one is told."""
+    read = reader(UserPresence)
+    good = {
+        "message": "m",
+        "modifiedDate": "2026-03-07T08:15:03.625Z",
+        "presenceDefinition": DEFINITION,
+    }
+    for _ in range(3):
+        read(dict(good))
+    with pytest.raises(Mismatch) as caught:
+        read(good | {wire: value})
+    assert (caught.value.field, caught.value.reason) == (wire, reason)
+
+
+def test_a_field_alone_and_a_huge_object_are_read_field_by_field() -> None:
+    """Neither is worth learning, and both come out right every time."""
+    read = reader(Plain)
+    huge = {f"field{number}": number for number in range(100)}
+    for _ in range(4):
+        assert read({"someText": "t"}) == Plain(some_text="t")
+        assert read(huge | {"someText": "t"}) == Plain(some_text="t", extra=huge)

@@ -31,6 +31,7 @@ from presence_async.models import (
     UserEntityListing,
     UserPresence,
 )
+from presence_async.secret import Secret
 
 MODELS = [
     value
@@ -62,6 +63,8 @@ LEAVES: dict[Any, st.SearchStrategy[Any]] = {
     Unset: st.just(UNSET),
     NoneType: st.none(),
     Mapping[str, str]: st.dictionaries(TEXT, TEXT, max_size=2),
+    Mapping[str, Any]: st.dictionaries(TEXT, JSON, max_size=2),
+    Secret: TEXT.map(Secret),
     SystemPresenceName: st.sampled_from(["On Queue", "OnQueue", "ON_QUEUE", "Lunch"]).map(
         SystemPresenceName
     ),

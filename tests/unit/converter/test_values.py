@@ -11,6 +11,7 @@ import pytest
 from presence_async.converter import _values
 from presence_async.converter._mismatch import Mismatch
 from presence_async.models import SystemPresenceName
+from presence_async.secret import Secret
 
 CONVERTER = cattrs.Converter()
 _values.register(CONVERTER)
@@ -141,3 +142,44 @@ def test_arrays_become_tuples():
     with pytest.raises(Mismatch) as caught:
         read(["Busy", 1], hint)
     assert caught.value.field == "[1]"
+
+
+def test_texts_in_arrays_are_texts():
+    """An item of an array of strings is one, in both directions."""
+    assert read(["a", ""], tuple[str, ...]) == ("a", "")
+    assert write(("a",), tuple[str, ...]) == ["a"]
+    with pytest.raises(Mismatch, match="expected string, got integer") as caught:
+        read(["a", 1], tuple[str, ...])
+    assert caught.value.field == "[1]"
+    with pytest.raises(Mismatch, match="expected str, got int"):
+        write(("a", 1), tuple[str, ...])
+
+
+def test_secrets_are_wrapped_and_unwrapped():
+    """A secret is hidden from the moment it is read, and written as it was."""
+    secret = read("canary", Secret)
+    assert secret == Secret("canary")
+    assert write(secret, Secret) == "canary"
+    with pytest.raises(Mismatch, match="expected string, got null"):
+        read(None, Secret)
+    with pytest.raises(Mismatch, match="expected Secret, got str"):
+        write("canary", Secret)
+
+
+def test_objects_of_anything_are_kept():
+    """A field that may hold any object is read and written as it is, and as an object."""
+    assert read({"a": [1, None]}, Mapping[str, Any]) == {"a": [1, None]}
+    assert write(MappingProxyType({"a": 1}), Mapping[str, Any]) == {"a": 1}
+    with pytest.raises(Mismatch, match="expected object, got array"):
+        read([], Mapping[str, Any])
+    with pytest.raises(Mismatch, match="expected Mapping, got list"):
+        write([], Mapping[str, Any])
+
+
+def test_any_number_of_names_is_read_and_few_are_kept():
+    """Names come out as they are spelled, however many the network makes up."""
+    names = [f"Name {number}" for number in range(2 * _values._NAMES_AT_MOST)]
+    for _ in range(2):
+        read_names = [read(name, SystemPresenceName) for name in names]
+        assert [str(name) for name in read_names] == names
+    assert len(_values._NAMES) <= _values._NAMES_AT_MOST

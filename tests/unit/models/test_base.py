@@ -9,7 +9,7 @@ import attrs
 import pytest
 
 from presence_async.models import Model, PresenceDefinition, UserPresence
-from presence_async.models._base import EMPTY
+from presence_async.models._base import EMPTY, masked
 
 CLONES = [
     copy.copy,
@@ -94,3 +94,9 @@ def test_base_has_extra_alone():
     """The base of all models holds unknown fields and nothing else."""
     assert [field.name for field in attrs.fields(Model)] == ["extra"]
     assert Model().extra is EMPTY
+
+
+def test_a_masked_field_shows_only_that_it_is_there():
+    """A text is masked; that there is none is no secret."""
+    assert masked("canary") == "'**********'"
+    assert masked(None) == "None"

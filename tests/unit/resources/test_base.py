@@ -291,6 +291,15 @@ def test_check_ids_looks_into_every_collection(make: Callable[[Any], Any]) -> No
     assert caught.value.field == "ids[2]"
 
 
+def test_check_ids_names_the_bad_one_wherever_it_is() -> None:
+    """Ids of other alphabets are fine; one that is none is named by its place among thousands."""
+    ids = ["å", *(f"id{number}" for number in range(2500))]
+    check_ids("ids", ids)
+    with pytest.raises(InvalidRequestError) as caught:
+        check_ids("ids", [*ids, "\ud800"])
+    assert caught.value.field == "ids[2501]"
+
+
 def test_check_ids_leaves_iterators_alone() -> None:
     """A generator is not used up by the check."""
     source = iter(["", "b"])

@@ -52,6 +52,14 @@ def test_dedupe_window_forgets_and_all_does_not() -> None:
     assert [reads(ids, "all") for ids in (near, far)] == [1, 1]
 
 
+def test_the_window_counts_from_the_last_time_an_id_was_there() -> None:
+    """An id that comes again and again within ten thousand others is read once."""
+    others = (f"u{number}" for number in range(6 * DEDUPE_WINDOW))
+    ids = [user_id for one in others for user_id in ((one, "a") if one.endswith("999") else (one,))]
+    chunks = chunked(iter(ids), "window")
+    assert [user_id for chunk in chunks for user_id in chunk].count("a") == 1  # type: ignore[union-attr]
+
+
 def test_chunks_are_pulled_as_needed() -> None:
     """Fifty ids are taken for the first chunk and not one more."""
     source = iter(IDS * 3)

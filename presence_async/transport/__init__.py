@@ -9,13 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import logging
-import os
-import ssl as ssl_module
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import aiohttp
 from aiohttp.payload import BytesPayload
+from multidict import CIMultiDict
 from yarl import URL
 
 from presence_async.errors import (
@@ -27,6 +25,8 @@ from presence_async.errors import (
     PresenceTimeoutError,
 )
 from presence_async.secret import MaskedStr
+from presence_async.silence import Silence
+from presence_async.transport._reasons import SILENT, is_stale, proxy_reason, translated
 from presence_async.wire import Response
 
 if TYPE_CHECKING:
@@ -35,13 +35,13 @@ if TYPE_CHECKING:
     from aiohttp.abc import AbstractStreamWriter
     from aiohttp.client_middlewares import ClientHandlerType
     from aiohttp.client_proto import ResponseHandler
+    from aiohttp.connector import Connection
 
     from presence_async.config import ClientConfig, ProxySettings
     from presence_async.routes import Route
 
 __all__ = ["Exchange", "Transport"]
 
-_LOGGER: Final = logging.getLogger("presence_async.transport")
 # They say who we are, where to, or how our bodies are to be read.
 _OURS: Final = (
     "Authorization",
@@ -54,7 +54,9 @@ _OURS: Final = (
     "Transfer-Encoding",
 )
 # What aiohttp itself sends a second time on a connection that turns out to be dead.
-_RESENT_BY_AIOHTTP: Final = frozenset({"GET", "PUT", "DELETE"})
+_RESENT_BY_AIOHTTP: Final = frozenset({"GET", "HEAD", "PUT", "DELETE"})
+# Two for a token; a few more while a new one takes its place.
+_PREPARED_AT_MOST: Final = 8
 # Aborted connections end in the next turns of the loop; this is only a safety net.
 _ABORT_SECONDS: Final = 1.0
 
@@ -67,14 +69,45 @@ class _OnceError(Exception):
         self.reason = reason
 
 
+class _TooLongError(Exception):
+    """The body is over the limit."""
+
+
+_EXPECTED: Final = (
+    _OnceError,
+    _TooLongError,
+    aiohttp.ClientError,
+    OSError,
+    asyncio.IncompleteReadError,
+    RuntimeError,
+)
+
+
 async def _once(
     request: aiohttp.ClientRequest, handler: ClientHandlerType
 ) -> aiohttp.ClientResponse:
-    """Client middleware against a second send: each wire request has a permit of its own."""
+    """Client middleware against a second send: each wire request has a permit of its own.
+
+    For a caller's session; on our own the same is done in `_watched`, at less cost.
+    """
     try:
         return await handler(request)
     except (aiohttp.ClientError, OSError) as error:
         raise _OnceError(error) from None
+
+
+def _watched(silence: Silence) -> type[aiohttp.ClientResponse]:
+    """The class of the answers in our own session: watched over, and asked for once only."""
+
+    class Answer(aiohttp.ClientResponse):
+        async def start(self, connection: Connection) -> aiohttp.ClientResponse:
+            silence.begin(connection)
+            try:
+                return await super().start(connection)
+            except (aiohttp.ClientError, OSError) as error:
+                raise _OnceError(error) from None
+
+    return Answer
 
 
 class _Body(BytesPayload):
@@ -99,8 +132,6 @@ class Exchange:
         stale: The connection was lost without an answer. Most often it is a kept one
             that the other side had closed meanwhile.
     """
-
-    __slots__ = ("sent", "stale")
 
     def __init__(self) -> None:
         self.sent = False
@@ -154,26 +185,34 @@ class Transport:
         """
         if session is not None:
             _refuse_unsuited(session)
+        self._silence = Silence(asyncio.get_running_loop(), config.read_timeout)
         self._connector: _Connector | None = None
+        self._options: dict[str, Any] = {"allow_redirects": False}
+        # No total: the call's own deadline covers it, and a total would also run while the
+        # request waits for a connection.
+        timeout = aiohttp.ClientTimeout(
+            total=None,
+            sock_connect=config.connect_timeout,
+            sock_read=None if session is None else config.read_timeout,  # see `_watched`
+        )
         if session is None:
             self._connector = _Connector(
                 config.connect_timeout, limit=config.pool_size, keepalive_timeout=config.keep_alive
             )
             session = aiohttp.ClientSession(
-                connector=self._connector, cookie_jar=aiohttp.DummyCookieJar()
+                connector=self._connector,
+                cookie_jar=aiohttp.DummyCookieJar(),
+                response_class=_watched(self._silence),
+                timeout=timeout,
             )
+        else:
+            self._options["timeout"] = timeout
+            # Also keeps the session's own middlewares out of our requests.
+            self._options["middlewares"] = (_once,)
         self._session = session
-        self._untunnelled: dict[str, str] = {}
         self._limit = config.max_response_bytes
-        self._options: dict[str, Any] = {
-            "allow_redirects": False,
-            "raise_for_status": False,
-            # No total: the call's own deadline covers it, and a total would also run
-            # while the request waits for a connection.
-            "timeout": aiohttp.ClientTimeout(
-                total=None, sock_connect=config.connect_timeout, sock_read=config.read_timeout
-            ),
-        }
+        self._untunnelled: dict[str, str] = {}
+        self._prepared: dict[int, tuple[Mapping[str, str], CIMultiDict[str]]] = {}
         if config.ssl is not None:
             self._options["ssl"] = config.ssl
         if config.proxy is not None:
@@ -184,6 +223,7 @@ class Transport:
 
     async def aclose(self) -> None:
         """Close the session and its sockets, unless they are the caller's."""
+        self._silence.close()
         if self._connector is None:
             return
         try:
@@ -213,134 +253,89 @@ class Transport:
             PresenceTimeoutError: The connection or the next byte did not come in time.
             DecodeError: The answer is longer than the configured limit.
         """
+        answer: Response | None = None
         failure: PresenceError
+        options = self._options
+        if body is None:
+            exchange.sent = True
+        else:
+            data = _Body(body, exchange, headers["Content-Type"])
+            options = {**options, "data": data}
         try:
-            response = await self._request(route.method, url, headers, body, exchange)
-            try:
-                content = await self._read(response)
-            finally:
-                # Gives the connection back after a complete read, closes it otherwise.
-                response.release()
-            if response.status != 407 or "proxy" not in self._options:
-                return Response(response.status, response.headers, content)
-            exchange.sent = False  # no further than the proxy
-            failure = PresenceConnectionError(_proxy_reason(response.status))
-        except _OnceError as wrapped:
-            exchange.stale = _is_stale(wrapped.reason)
-            failure = self._failure(wrapped.reason, exchange)
-        except (aiohttp.ClientError, OSError, asyncio.IncompleteReadError) as error:
-            failure = self._failure(error, exchange)
-        except _TooLongError:
-            failure = DecodeError(f"the answer is longer than {self._limit} bytes")
-        except RuntimeError:
-            if not self._session.closed:
-                raise
-            exchange.sent = False
-            failure = ClosedError("the given ClientSession was closed")
+            response = await self._session.request(
+                route.method,
+                URL(url, encoded=True),
+                headers=self._fields(url, headers),
+                **options,
+            )
+            # Mostly the answer is here as a whole, and its connection is back already.
+            whole = response.content.is_eof()
+            content = response.content.read_nowait() if whole else await self._read(response)
+            if len(content) > self._limit:
+                raise _TooLongError  # `_read` does so as well
+            if response.status == 407 and "proxy" in self._options:
+                exchange.sent = False  # no further than the proxy
+                failure = PresenceConnectionError(proxy_reason(response.status))
+            else:
+                answer = Response(response.status, response.headers, content)
+        except _EXPECTED as error:
+            failure = self._failure(error, route, exchange)
+        finally:
+            broken_off = self._silence.end()
+        if broken_off:
+            exchange.stale = False
+            failure = PresenceTimeoutError(SILENT)
+        elif answer is not None:
+            return answer
         # Raised out here, so that no aiohttp exception (they print tokens and queries)
         # hangs on to ours as its context.
         failure.method, failure.path_template = route.method, route.template
         raise failure
 
-    async def _request(
-        self,
-        method: str,
-        url: str,
-        headers: Mapping[str, str],
-        body: bytes | None,
-        exchange: Exchange,
-    ) -> aiohttp.ClientResponse:
-        data = None
-        if body is None:
-            exchange.sent = True
-        else:
-            data = _Body(body, exchange, headers["Content-Type"])
-        if self._untunnelled and url.startswith("http:"):
-            headers = {**headers, **self._untunnelled}
-        return await self._session.request(
-            method,
-            URL(url, encoded=True),
-            headers=headers,
-            data=data,
-            # Also keeps the middlewares of a caller's session out of our requests.
-            middlewares=(_once,) if method in _RESENT_BY_AIOHTTP else (),
-            **self._options,
-        )
+    def _fields(self, url: str, headers: Mapping[str, str]) -> CIMultiDict[str]:
+        """The header fields as aiohttp wants them; those of a token are made once."""
+        known, fields = self._prepared.get(id(headers), (None, None))
+        if fields is None or known is not headers:
+            fields = CIMultiDict(headers)
+            if url.startswith("http:"):
+                fields.update(self._untunnelled)
+            if len(self._prepared) >= _PREPARED_AT_MOST:
+                self._prepared.clear()
+            self._prepared[id(headers)] = headers, fields
+        return fields
 
     async def _read(self, response: aiohttp.ClientResponse) -> bytes:
-        """The body, or _TooLongError before much more than the limit is in memory."""
-        length = response.content_length
-        if length is not None and "Content-Encoding" not in response.headers:
-            if length > self._limit:
-                response.close()
-                raise _TooLongError
-            return await response.read()
+        """The body as it comes, to its end or not much further than the limit."""
         chunks = []
         size = 0
-        async for chunk in response.content.iter_any():
-            size += len(chunk)
-            if size > self._limit:
-                response.close()
+        try:
+            length = response.content_length or 0
+            if length > self._limit and "Content-Encoding" not in response.headers:
                 raise _TooLongError
-            chunks.append(chunk)
+            while size <= self._limit and (chunk := await response.content.readany()):
+                self._silence.heard()
+                size += len(chunk)
+                chunks.append(chunk)
+        finally:
+            # Gives the connection back after a complete read, closes it otherwise.
+            response.release()
         return b"".join(chunks)
 
-    def _failure(self, error: Exception, exchange: Exchange) -> PresenceError:
-        """Our error for one of aiohttp's. Their texts are left out: they hold addresses."""
-        if isinstance(error, aiohttp.ConnectionTimeoutError):
+    def _failure(self, error: Exception, route: Route, exchange: Exchange) -> PresenceError:
+        """Our error for what an exchange failed with, and what that says about it."""
+        if isinstance(error, _TooLongError):
+            return DecodeError(f"the answer is longer than {self._limit} bytes")
+        if isinstance(error, RuntimeError):
+            if not self._session.closed:
+                raise error
             exchange.sent = False
-            return PresenceTimeoutError("the connection could not be opened in time")
-        if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ClientProxyConnectionError):
-            exchange.sent = False
-            return PresenceConnectionError(_connect_reason(error))
-        if isinstance(error, aiohttp.ClientHttpProxyError):
-            exchange.sent = False
-            return PresenceConnectionError(_proxy_reason(error.status))
-        if isinstance(error, TimeoutError):
-            return PresenceTimeoutError("the server stopped answering")
-        cause = error.__cause__
-        if isinstance(cause, ssl_module.SSLError):
-            return PresenceConnectionError(_tls_reason(cause))
-        _LOGGER.debug("exchange failed with %s", type(error).__name__)
-        return PresenceConnectionError(
-            f"the connection broke before the answer was complete ({type(error).__name__})"
-        )
-
-
-def _is_stale(error: aiohttp.ClientError | OSError) -> bool:
-    """True when a connection that was open is lost without an answer."""
-    return isinstance(
-        error, aiohttp.ClientOSError | aiohttp.ServerDisconnectedError
-    ) and not isinstance(error, aiohttp.ClientConnectorError)
-
-
-class _TooLongError(Exception):
-    """The body is over the limit."""
-
-
-def _connect_reason(error: aiohttp.ClientConnectorError) -> str:
-    """Why no connection could be opened, without the address."""
-    if isinstance(error, aiohttp.ClientConnectorCertificateError):
-        return "the server's certificate is not trusted"
-    if isinstance(error, aiohttp.ClientConnectorDNSError):
-        return "the host name cannot be resolved"
-    cause = error.os_error
-    if isinstance(cause, ssl_module.SSLError):
-        return _tls_reason(cause)
-    where = " to the proxy" if isinstance(error, aiohttp.ClientProxyConnectionError) else ""
-    # Not `cause.strerror`: asyncio writes the address into it.
-    reason = os.strerror(cause.errno) if cause.errno else type(cause).__name__
-    return f"no connection{where} ({reason})"
-
-
-def _tls_reason(error: ssl_module.SSLError) -> str:
-    return f"TLS failed ({error.reason or type(error).__name__})"
-
-
-def _proxy_reason(status: int) -> str:
-    if status == 407:
-        return "the proxy wants other credentials (407)"
-    return f"the proxy refused to connect ({status})"
+            return ClosedError("the given ClientSession was closed")
+        if isinstance(error, _OnceError):
+            error = error.reason
+            exchange.stale = route.method in _RESENT_BY_AIOHTTP and is_stale(error)
+        failure, may_be_sent = translated(error)
+        exchange.sent = exchange.sent and may_be_sent
+        return failure
 
 
 def _proxy_headers(proxy: ProxySettings) -> dict[str, str]:
@@ -366,7 +361,12 @@ class _Connector(aiohttp.TCPConnector):
     async def _create_connection(self, *args: Any) -> ResponseHandler:
         # aiohttp's own timeouts leave out name look-ups and the answer of a proxy.
         async with asyncio.timeout(self._connect_timeout):
-            protocol = await super()._create_connection(*args)
+            try:
+                protocol = await super()._create_connection(*args)
+            except aiohttp.ClientConnectorError:
+                raise
+            except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+                raise _OnceError(error) from None  # a proxy hung up
         closed = protocol.closed
         if closed is not None:  # else it is gone again already
             self._alive[closed] = cast("asyncio.Transport", protocol.transport)

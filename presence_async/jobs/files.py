@@ -1,0 +1,110 @@
+"""The file behind a journal, as the operating system sees it: its marks, its making."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from presence_async.errors import JournalError, JournalLockedError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = [
+    "APPLICATION",
+    "VERSION",
+    "check_marks",
+    "drop_index",
+    "file_errors",
+    "has_rest",
+    "name_file",
+    "new_file",
+    "read_only",
+]
+
+APPLICATION: Final = 0x70724A31  # "prJ1"
+VERSION: Final = 1
+_MAGIC: Final = b"SQLite format 3\0"
+# Where the header of an SQLite file has the two marks (https://sqlite.org/fileformat.html).
+_VERSION_AT: Final = slice(60, 64)
+_APPLICATION_AT: Final = slice(68, 72)
+_NEW: Final = ".new"
+
+
+@contextmanager
+def file_errors() -> Iterator[None]:
+    """What the operating system refuses, as JournalError."""
+    try:
+        yield
+    except OSError as error:
+        raise JournalError(f"the journal cannot be used: {error}") from error
+
+
+def check_marks(path: Path) -> None:
+    """Refuse a file that is no journal of ours, by its first bytes.
+
+    Raises:
+        JournalError: It is none, or one of a version that this one does not know.
+    """
+    with path.open("rb") as file:
+        header = file.read(100)
+    application = int.from_bytes(header[_APPLICATION_AT])
+    if not header.startswith(_MAGIC) or application != APPLICATION:
+        raise JournalError(f"{path} is not the journal of a job")
+    version = int.from_bytes(header[_VERSION_AT])
+    if version != VERSION:
+        raise JournalError(
+            f"the journal {path} is of version {version}, and only {VERSION} can be used here"
+        )
+
+
+def new_file(path: Path) -> Path:
+    """An empty file beside the place of a journal, readable by nobody else.
+
+    What a process left that was killed at this point goes. Should it live after all, it
+    finds its file gone, and somebody else's journal in the place of its own.
+    """
+    folder, prefix = path.absolute().parent, f".{path.name}."
+    for left in folder.iterdir():
+        if left.name.startswith(prefix) and left.name.endswith(_NEW):
+            left.unlink(missing_ok=True)
+    handle, name = tempfile.mkstemp(_NEW, prefix, folder)
+    os.close(handle)
+    return Path(name)
+
+
+def name_file(new: Path, path: Path) -> None:
+    """Give a file that is whole its name; it outlives a power failure then.
+
+    Raises:
+        JournalLockedError: There is a file of that name by now.
+    """
+    try:
+        os.link(new, path)
+    except (FileExistsError, FileNotFoundError):
+        raise JournalLockedError(f"another job is making the journal {path}") from None
+    with suppress(PermissionError):  # Windows opens no folders
+        folder = os.open(path.absolute().parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+def has_rest(path: Path) -> bool:
+    """Whether the last process left a part of the journal beside it, as one does that dies."""
+    rest = path.with_name(f"{path.name}-wal")
+    return rest.exists() and rest.stat().st_size > 0
+
+
+def read_only(path: Path) -> str:
+    """An address of the file that SQLite cannot write through."""
+    return f"{path.absolute().as_uri()}?mode=ro"
+
+
+def drop_index(path: Path) -> None:
+    """Remove what such an address leaves; who has the journal locked does not need it."""
+    path.with_name(f"{path.name}-shm").unlink(missing_ok=True)

@@ -1,0 +1,281 @@
+"""Works through the entries of a job, a chunk at a time, and journals every step.
+
+A chunk is what goes out in one request. Its users are read first, in one request; what has
+to be sent is journaled as in flight, together with what the users showed; then it is sent;
+then its outcomes are journaled. So whatever a run that ended leaves in flight may have been
+applied, and nothing else may.
+
+What an earlier run left in flight comes first, as many chunks at most as it sent at a time.
+It counts as lost just now, for nobody knows when its sender died: after the settling time
+its users are read back, and it is judged like any other lost request (`settling`), by what
+was read before it was sent. Without settling it is sent again.
+
+It knows nothing of SQLite: any `Entries` will do.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, cast
+
+import attrs
+
+from presence_async.errors import PresenceConnectionError, PresenceError
+from presence_async.jobs.deciding import STOPPING, decision, since
+from presence_async.jobs.entries import OPEN, Counts, DryRunOutcome, Entry, State
+from presence_async.resources._halving import Halving, is_refusal
+from presence_async.resources.settling import Pause, Settler, look
+from presence_async.resources.updating import ITEMS, Row, UpdateOutcome, put
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from presence_async.models import MutableUserPresence
+    from presence_async.resources._base import Send
+
+    _Write: TypeAlias = Callable[[Sequence[Row]], Awaitable[Sequence[UpdateOutcome]]]
+
+__all__ = ["Chunks", "Entries", "Options", "Run", "dry_run"]
+
+
+class Entries(Protocol):
+    """Where the entries of a job are kept: the journal."""
+
+    async def save(self, entries: Sequence[Entry]) -> None:
+        """Keep what has become of some entries, all of them or none."""
+
+    async def next_chunk(self, state: State, after: int) -> list[Entry]:
+        """The entries in a state of the next chunk behind `after` that has some."""
+
+
+@attrs.frozen
+class Options:
+    """How a job is run.
+
+    Attributes:
+        concurrency: Chunks in work at most.
+        settle: Whether what is lost is looked for.
+        settling_time: Seconds from losing a request to reading back.
+        wall: The wall clock.
+    """
+
+    concurrency: int
+    settle: bool
+    settling_time: float
+    wall: Callable[[], float] = time.time
+
+
+class Chunks:
+    """The chunks that have something to do: first those left in flight, then the planned."""
+
+    def __init__(self, entries: Entries, counts: Counts, going: asyncio.Event) -> None:
+        """While `going` is not set, there are no more."""
+        self._entries = entries
+        self._counts = counts
+        self._going = going
+        self._state: Literal["in flight", "planned"] = "in flight"
+        self._after = -1
+        self.reason: PresenceError | None = None
+
+    def stop(self, reason: PresenceError) -> None:
+        """Give no more at all."""
+        self.reason = self.reason or reason
+
+    def __aiter__(self) -> Chunks:
+        return self
+
+    async def __anext__(self) -> list[Entry]:
+        while True:
+            await self._going.wait()
+            if self.reason is not None:
+                raise StopAsyncIteration
+            found = await self._entries.next_chunk(self._state, self._after)
+            if found:
+                self._after = found[0].chunk
+                return found
+            if self._state == "planned":
+                raise StopAsyncIteration
+            self._state, self._after = "planned", -1
+
+    def __length_hint__(self) -> int:
+        """Requests still to be sent, about: a read and a write for fifty items."""
+        return 2 * -(-self._counts.summary.planned // ITEMS.count)
+
+
+class Run:
+    """One run of a job: `step` does a chunk."""
+
+    def __init__(
+        self,
+        entries: Entries,
+        counts: Counts,
+        chunks: Chunks,
+        *,
+        send: Send,
+        options: Options,
+        report: Callable[[Sequence[Entry]], object],
+    ) -> None:
+        """Args are what the job holds.
+
+        Args:
+            entries: The journal.
+            counts: Kept up with it.
+            chunks: Where what is about the whole job, and no item's fault, is told.
+            send: The way out.
+            options: How to run.
+            report: Called with the entries that have just got their outcome.
+        """
+        self._entries = entries
+        self._counts = counts
+        self._chunks = chunks
+        self._send = send
+        self._options = options
+        self._report = report
+        self._pause = Pause()
+        self._halving = Halving(self._attempt, Row.outcome)
+
+    async def step(self, entries: list[Entry]) -> Sequence[object]:
+        """Do what there is to do for one chunk."""
+        try:
+            if entries[0].state == "in flight":
+                await self._recover(entries)
+            else:
+                await self._begin(entries)
+        except STOPPING as error:
+            self._chunks.stop(error)
+        return ()
+
+    async def _begin(self, entries: Sequence[Entry]) -> None:
+        """Look, then send what has to be sent."""
+        shown = await look(self._send, entries)
+        now = self._options.wall()
+        to_send, done = [], []
+        for entry in entries:
+            seen = shown[entry]
+            entry.before, entry.since = seen.presence, since(entry, seen)
+            what = decision(entry, seen)
+            if what == "change":
+                to_send.append(entry)
+            else:
+                entry.end(what, now, seen.error)
+                done.append(entry)
+        if done:
+            await self._save(done)
+            self._report(done)
+        if to_send:
+            await self._finish(to_send, await self._writer(self._written)(to_send))
+
+    async def _recover(self, entries: Sequence[Entry]) -> None:
+        """Find out about what an earlier run left in flight, and send again what is needed."""
+        left = iter([True])
+
+        async def write(rows: Sequence[Row]) -> Sequence[UpdateOutcome]:
+            if next(left, False):
+                return [row.outcome(_left_behind()) for row in rows]
+            return await self._written(rows)
+
+        if self._options.settle:
+            outcomes = await self._writer(write)(entries)
+        else:
+            for entry in entries:
+                entry.repeated = True
+            outcomes = await self._written(entries)
+        await self._finish(entries, outcomes)
+
+    def _writer(self, write: _Write) -> _Write:
+        if not self._options.settle:
+            return write
+        return Settler(write, self._send, self._pause, self._options.settling_time).outcomes
+
+    async def _written(self, rows: Sequence[Row]) -> Sequence[UpdateOutcome]:
+        return await self._halving.outcomes(rows)
+
+    async def _attempt(self, rows: Sequence[Row]) -> Sequence[UpdateOutcome] | PresenceError:
+        """One request, journaled before and after."""
+        entries = cast("Sequence[Entry]", rows)
+        now = self._options.wall()
+        for entry in entries:
+            entry.state, entry.sent_at = "in flight", now
+            entry.sends += 1
+        await self._save(entries)
+        result = await put(self._send, rows)
+        if not isinstance(result, PresenceError):
+            await self._note(entries, result)
+        elif not result.outcome_unknown and (is_refusal(result) or isinstance(result, STOPPING)):
+            # Nothing of it took effect, and it is not the last word about these items.
+            await self._take_back(entries)
+        if isinstance(result, STOPPING):
+            raise result
+        return result
+
+    async def _note(self, entries: Sequence[Entry], outcomes: Sequence[UpdateOutcome]) -> None:
+        """Journal what is final; what the answer leaves out may yet be settled."""
+        applied = []
+        for entry, outcome in zip(entries, outcomes, strict=True):
+            if outcome.status == "applied":
+                entry.finish(outcome, self._options.wall())
+                applied.append(entry)
+        await self._save(applied)
+
+    async def _take_back(self, entries: Sequence[Entry]) -> None:
+        """Planned again; but of a repeated one the first request may have taken effect."""
+        planned = [entry for entry in entries if not entry.repeated]
+        for entry in planned:
+            entry.state = "planned"
+        await self._save(planned)
+
+    async def _finish(self, entries: Sequence[Entry], outcomes: Sequence[UpdateOutcome]) -> None:
+        """Journal and report the outcomes of a chunk."""
+        reason: PresenceError | None = None
+        rest, done = [], []
+        for entry, outcome in zip(entries, outcomes, strict=True):
+            if (found := _stopped(outcome)) is not None:
+                reason = found
+                continue
+            done.append(entry)
+            if entry.state in OPEN:
+                entry.finish(outcome, self._options.wall())
+                rest.append(entry)
+        await self._save(rest)
+        self._report(done)
+        if reason is not None:
+            raise reason
+
+    async def _save(self, entries: Sequence[Entry]) -> None:
+        if entries:
+            await self._entries.save(entries)
+            self._counts.moved(entries)
+
+
+def _left_behind() -> PresenceError:
+    return PresenceConnectionError(
+        "an earlier run of the job ended with this item on its way", outcome_unknown=True
+    )
+
+
+def _stopped(outcome: UpdateOutcome) -> PresenceError | None:
+    """Why nobody could look for a lost item, where that is about the whole job."""
+    cause = outcome.error.__cause__ if outcome.status == "unknown" and outcome.error else None
+    return cause if isinstance(cause, STOPPING) else None
+
+
+async def dry_run(send: Send, entries: Sequence[Entry]) -> Sequence[DryRunOutcome]:
+    """What a run would do with one chunk.
+
+    Raises:
+        AuthenticationError, ClosedError, RateLimitedError: It cannot be told now.
+    """
+    shown = await look(send, entries)
+    return [
+        DryRunOutcome(
+            number=entry.number,
+            user_id=entry.user_id,
+            source=entry.source,
+            item=cast("MutableUserPresence", entry.item),
+            status=decision(entry, shown[entry]),
+            before=shown[entry].presence,
+            error=shown[entry].error,
+        )
+        for entry in entries
+    ]

@@ -1,0 +1,1 @@
+"""The notification stream: presences as they change, and never silently wrong."""

@@ -1,0 +1,47 @@
+"""What a subscribe call did not get. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from presence_async.models import ChannelTopic
+from presence_async.notifications import split_topic
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from presence_async.models import ChannelTopicEntityListing
+
+__all__ = ["rejected_topics"]
+
+
+def rejected_topics(
+    asked: Iterable[str], answer: ChannelTopicEntityListing
+) -> tuple[ChannelTopic, ...]:
+    """The topics of a subscribe call that are not in its answer, or are there as rejected.
+
+    A combined topic may be answered by the single ones it stands for.
+    """
+    said = {topic.id.casefold(): topic for topic in answer.entities if topic.id}
+    rejected = []
+    for name in asked:
+        parts = _parts(name) if name.casefold() not in said else [name]
+        for found in (said.get(part.casefold()) for part in parts):
+            if found is None or found.state == "Rejected":
+                reason = "not in the answer" if found is None else found.rejection_reason
+                permissions = () if found is None else found.missing_permissions
+                rejected.append(
+                    ChannelTopic(
+                        id=name,
+                        state="Rejected",
+                        rejection_reason=reason,
+                        missing_permissions=permissions,
+                    )
+                )
+                break
+    return tuple(rejected)
+
+
+def _parts(name: str) -> list[str]:
+    topic = split_topic(name)
+    return [f"v2.users.{topic.user_id}.{one}" for one in topic.suffixes] if topic else [name]
