@@ -24,11 +24,16 @@ from operator import length_hint
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast
 
 from presence_async.errors import ClosedError, InvalidRequestError, PresenceError
-from presence_async.outcomes import OnProgress, Outcome, Tally, tally_of
+from presence_async.outcomes import (
+    OnProgress,
+    Outcome,
+    Tally,
+    check_concurrency,
+    tally_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Generator
-    from types import TracebackType
 
 __all__ = ["FanOut", "Outcome", "check_concurrency", "fan_out"]
 
@@ -320,12 +325,7 @@ class FanOut(Generic[OutcomeT]):
     async def __aenter__(self) -> FanOut[OutcomeT]:
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *exc_info: object) -> None:
         await self.aclose()
 
     async def aclose(self) -> None:
@@ -346,15 +346,6 @@ class FanOut(Generic[OutcomeT]):
 
     def __del__(self) -> None:
         self._run.drop()
-
-
-def check_concurrency(concurrency: Any) -> int:
-    """`concurrency` if it is a whole number from 1, else InvalidRequestError."""
-    if not isinstance(concurrency, int) or isinstance(concurrency, bool) or concurrency < 1:
-        raise InvalidRequestError(
-            f"concurrency must be a whole number from 1, not {concurrency!r}", field="concurrency"
-        )
-    return concurrency
 
 
 def fan_out(

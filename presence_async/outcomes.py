@@ -1,4 +1,4 @@
-"""What a fan-out tells: the outcome of each item, and how far all of them have come."""
+"""What a fan-out is told and tells: the outcome of each item, and how far all have come."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from presence_async.errors import InvalidRequestError
 if TYPE_CHECKING:
     import asyncio
 
-__all__ = ["OnProgress", "Outcome", "Progress", "Tally", "tally_of"]
+__all__ = ["OnProgress", "Outcome", "Progress", "Tally", "check_concurrency", "tally_of"]
 
 _LOGGER: Final = logging.getLogger("presence_async.fanout")
 
@@ -110,6 +110,15 @@ class Tally:
             self._on_progress(Progress(self._done, self._total, self._failed, seconds))
         except Exception:
             _LOGGER.exception("on_progress failed at %d of %s", self._done, self._total)
+
+
+def check_concurrency(concurrency: Any) -> int:
+    """`concurrency` if it is a whole number from 1, else InvalidRequestError."""
+    if not isinstance(concurrency, int) or isinstance(concurrency, bool) or concurrency < 1:
+        raise InvalidRequestError(
+            f"concurrency must be a whole number from 1, not {concurrency!r}", field="concurrency"
+        )
+    return concurrency
 
 
 def tally_of(on_progress: OnProgress | None, items: object) -> Tally | None:

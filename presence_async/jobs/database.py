@@ -12,14 +12,14 @@ import sqlite3
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
-from presence_async.errors import ConfigurationError, JournalError, JournalLockedError
+from presence_async.errors import ClosedError, ConfigurationError, JournalError, JournalLockedError
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterable, Iterator, Sequence
 
     import aiosqlite
 
-__all__ = ["Database", "check_driver"]
+__all__ = ["Database", "check_driver", "uncut"]
 
 T = TypeVar("T")
 _Statement: TypeAlias = "tuple[str, Iterable[Sequence[Any]] | None]"
@@ -34,11 +34,25 @@ def check_driver() -> None:
         raise ConfigurationError("jobs need aiosqlite: pip install presence_async[jobs]") from None
 
 
+async def uncut(work: Coroutine[Any, Any, T]) -> T:
+    """Wait for the end of `work`, whatever comes; cancelled meanwhile, raise that then."""
+    task = asyncio.get_running_loop().create_task(work)
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait({task})
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        raise cancelled from task.exception()
+    return task.result()
+
+
 class Database:
     """One connection; its statements run one after another.
 
-    Every method raises JournalError when SQLite does, and JournalLockedError when somebody
-    else has the file locked.
+    Every method raises JournalError when SQLite does, JournalLockedError when somebody else
+    has the file locked, and ClosedError when there is no connection (any more).
     """
 
     def __init__(self, name: str) -> None:
@@ -50,22 +64,22 @@ class Database:
 
     async def connect(self, target: str) -> None:
         """Open `target`, a path or a `file:` address; nothing is read or locked yet."""
-        await self._uncut(self._connect(target))
+        await uncut(self._in_turn(self._connect(target)))
 
     async def read(self, statement: str, parameters: Iterable[Any] = ()) -> list[Any]:
         """All rows of one statement."""
-        return await self._uncut(self._read(statement, parameters))
+        return await uncut(self._in_turn(self._read(statement, parameters)))
 
     async def write(self, *statements: _Statement) -> None:
         """One transaction: each statement once for each of its rows of parameters.
 
         With None for the rows it is once, and need not be about data.
         """
-        await self._uncut(self._write(statements))
+        await uncut(self._in_turn(self._write(statements)))
 
     async def close(self) -> None:
         """Close the connection, if there is one; its thread has ended then."""
-        await self._uncut(self._close())
+        await uncut(self._in_turn(self._close()))
 
     async def _connect(self, target: str) -> None:
         import aiosqlite  # noqa: PLC0415  # as above
@@ -104,21 +118,8 @@ class Database:
     @property
     def _open(self) -> aiosqlite.Connection:
         if self._connection is None:
-            raise JournalError(f"{self._name} is not open")
+            raise ClosedError(f"{self._name} is closed")
         return self._connection
-
-    async def _uncut(self, work: Coroutine[Any, Any, T]) -> T:
-        """Wait for the end of `work`, whatever comes; cancelled meanwhile, raise that then."""
-        task = asyncio.get_running_loop().create_task(self._in_turn(work))
-        cancelled: asyncio.CancelledError | None = None
-        while not task.done():
-            try:
-                await asyncio.wait({task})
-            except asyncio.CancelledError as error:
-                cancelled = error
-        if cancelled is not None:
-            raise cancelled from task.exception()
-        return task.result()
 
     async def _in_turn(self, work: Coroutine[Any, Any, T]) -> T:
         async with self._lock:
@@ -129,7 +130,7 @@ class Database:
     def _translated(self) -> Iterator[None]:
         try:
             yield
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:  # of a message about a bad file
             # Of an extended code the lowest byte is the primary one.
             if getattr(error, "sqlite_errorcode", 0) & 0xFF in _BUSY:
                 raise JournalLockedError(

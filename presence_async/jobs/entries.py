@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, cast
 
 import attrs
@@ -14,9 +15,10 @@ from presence_async.models import MutableUserPresence, UcUserPresence, UserPrese
 from presence_async.resources.updating import Row, UpdateOutcome, Wanted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 __all__ = [
+    "FAILED",
     "OPEN",
     "Counts",
     "DryRunOutcome",
@@ -34,6 +36,8 @@ State: TypeAlias = Literal[
 ]
 
 OPEN: Final = frozenset({"planned", "in flight"})
+# What may be tried again.
+FAILED: Final[tuple[State, ...]] = ("rejected", "unknown")
 # Fields of a row that its user's presence shows.
 _SHOWN: Final = frozenset({"id", "source", "sourceId", "presenceDefinition", "message"})
 
@@ -69,15 +73,28 @@ class Entry(Row):
     journaled: tuple[State, bool] = ("planned", False)
 
     @classmethod
-    def of(cls, user_id: str, source: str, body: bytes, **fields: Any) -> Entry:
-        """An entry from its body, which says what it asks for."""
-        return cls(
-            item=converter.structure(body, MutableUserPresence),
-            user_id=user_id,
-            source=source,
-            wanted=Wanted.of(converter.loads(body)),
-            body=body,
-            **fields,
+    def from_journal(cls, body: bytes, kept: bytes = b"{}", **fields: Any) -> Entry:
+        """An entry from its body, which says what it asks for, and what is `kept` of it."""
+        found = converter.loads(kept)
+        for name, read in _READ.items():
+            if found.get(name) is not None:
+                found[name] = read(found[name])
+        item = converter.structure(body, MutableUserPresence)
+        return cls.of(item, converter.loads(body), body, **found, **fields)
+
+    @property
+    def kept(self) -> bytes:
+        """What is known of it by now, but for its state and its mark."""
+        return converter.dumps(
+            {
+                "since": self.since and self.since.isoformat(),
+                "sends": self.sends,
+                "sent_at": self.sent_at,
+                "finished_at": self.finished_at,
+                "before": self.before,
+                "after": self.after,
+                "error": self.error and error_to(self.error),
+            }
         )
 
     @property
@@ -104,6 +121,11 @@ class Entry(Row):
     ) -> None:
         """Note its outcome."""
         self.state, self.error, self.after, self.finished_at = status, error, after, now
+
+    def reopen(self) -> None:
+        """Rejected it is planned again; unknown it is as good as in flight."""
+        self.state = "planned" if self.state == "rejected" else "in flight"
+        self.error = self.after = self.finished_at = None
 
 
 @attrs.frozen(kw_only=True)
@@ -279,18 +301,21 @@ _CLASSES: Final = {
 }
 
 
-def error_to(error: PresenceError | None) -> bytes | None:
+def error_to(error: PresenceError) -> dict[str, Any]:
     """What is kept of an error: its class and its context."""
-    if error is None:
-        return None
-    kept = {name: getattr(error, name) for name in _KEPT}
-    return converter.dumps({"class": type(error).__name__} | kept)
+    return {"class": type(error).__name__} | {name: getattr(error, name) for name in _KEPT}
 
 
-def error_from(data: bytes | None) -> PresenceError | None:
+def error_from(kept: dict[str, Any]) -> PresenceError:
     """The error again; of a class that this version does not know, the base of all."""
-    if data is None:
-        return None
-    kept = converter.loads(data)
-    kind: type[PresenceError] = _CLASSES.get(kept.pop("class"), PresenceError)
-    return kind(kept.pop("message"), **kept)
+    kind: type[PresenceError] = _CLASSES.get(kept["class"], PresenceError)
+    return kind(kept["message"], **{name: kept[name] for name in _KEPT[1:]})
+
+
+# What is kept and is not a value of JSON.
+_READ: Final[dict[str, Callable[[Any], Any]]] = {
+    "since": datetime.fromisoformat,
+    "before": partial(converter.structure_value, cls=UcUserPresence),
+    "after": partial(converter.structure_value, cls=UserPresence),
+    "error": error_from,
+}

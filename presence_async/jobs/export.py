@@ -41,8 +41,9 @@ COLUMNS: Final = (
     "sent",
     "finished",
 )
-# Tab and carriage return are skipped by some programs on the way to the formula.
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+# White space is skipped by some programs on the way to the formula, and wide signs are
+# taken for the usual ones.
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 
 def lines_of(form: Any) -> tuple[str, Callable[[JobOutcome], str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -17,6 +18,7 @@ __all__ = [
     "APPLICATION",
     "VERSION",
     "check_marks",
+    "drop_empty_rest",
     "drop_index",
     "file_errors",
     "has_rest",
@@ -32,6 +34,8 @@ _MAGIC: Final = b"SQLite format 3\0"
 _VERSION_AT: Final = slice(60, 64)
 _APPLICATION_AT: Final = slice(68, 72)
 _NEW: Final = ".new"
+# The same, what `mkstemp` puts before it, and what SQLite puts beside it.
+_LEFT: Final = r"[a-z0-9_]{8}\.new(-journal|-wal|-shm)?"
 
 
 @contextmanager
@@ -61,19 +65,33 @@ def check_marks(path: Path) -> None:
         )
 
 
-def new_file(path: Path) -> Path:
-    """An empty file beside the place of a journal, readable by nobody else.
+@contextmanager
+def new_file(path: Path) -> Iterator[Path]:
+    """An empty file beside the place of a journal, readable by nobody else; it goes at the end.
 
-    What a process left that was killed at this point goes. Should it live after all, it
-    finds its file gone, and somebody else's journal in the place of its own.
+    What a process left that was killed at this point goes too. Should it live after all,
+    its file is gone, and somebody else's journal will be in the place of its own.
+
+    Raises:
+        JournalLockedError: The file was useless because somebody has removed it.
     """
     folder, prefix = path.absolute().parent, f".{path.name}."
-    for left in folder.iterdir():
-        if left.name.startswith(prefix) and left.name.endswith(_NEW):
+    pattern = re.compile(re.escape(prefix) + _LEFT)
+    # The file goes before what is beside it, so that who misses that misses the file too.
+    for left in sorted(folder.iterdir()):
+        if pattern.fullmatch(left.name):
             left.unlink(missing_ok=True)
     handle, name = tempfile.mkstemp(_NEW, prefix, folder)
     os.close(handle)
-    return Path(name)
+    new = Path(name)
+    try:
+        yield new
+    except JournalError as error:
+        if not new.exists():
+            raise _overtaken(path) from error
+        raise
+    finally:
+        new.unlink(missing_ok=True)
 
 
 def name_file(new: Path, path: Path) -> None:
@@ -85,7 +103,7 @@ def name_file(new: Path, path: Path) -> None:
     try:
         os.link(new, path)
     except (FileExistsError, FileNotFoundError):
-        raise JournalLockedError(f"another job is making the journal {path}") from None
+        raise _overtaken(path) from None
     with suppress(PermissionError):  # Windows opens no folders
         folder = os.open(path.absolute().parent, os.O_RDONLY)
         try:
@@ -94,10 +112,25 @@ def name_file(new: Path, path: Path) -> None:
             os.close(folder)
 
 
+def _overtaken(path: Path) -> JournalLockedError:
+    return JournalLockedError(f"another job is making the journal {path}")
+
+
 def has_rest(path: Path) -> bool:
     """Whether the last process left a part of the journal beside it, as one does that dies."""
-    rest = path.with_name(f"{path.name}-wal")
+    rest = _rest(path)
     return rest.exists() and rest.stat().st_size > 0
+
+
+def drop_empty_rest(path: Path) -> None:
+    """Remove the empty one that SQLite begins, and leaves where it cannot read on."""
+    rest = _rest(path)
+    if rest.exists() and not has_rest(path):
+        rest.unlink()
+
+
+def _rest(path: Path) -> Path:
+    return path.with_name(f"{path.name}-wal")
 
 
 def read_only(path: Path) -> str:

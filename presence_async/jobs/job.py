@@ -174,7 +174,7 @@ class BulkUpdateJob:
         if items is None:
             return None
         checked = await checked_items(items, self._source)
-        return Plan(await encoded(checked, self._access.system_presences), guards)
+        return await Plan.of(await encoded(checked, self._access.system_presences), guards)
 
     # -- running
 
@@ -199,8 +199,8 @@ class BulkUpdateJob:
         Args:
             on_outcome: A plain function that is called with every outcome of this run, once
                 it is in the journal. What it raises is logged.
-            on_progress: Called with a `Progress` at the start and after every chunk. What
-                earlier runs did counts.
+            on_progress: Called with a `Progress` at the start and whenever outcomes are in the
+                journal, about once a chunk. What earlier runs did counts.
 
         Returns:
             The summary, with everything done.
@@ -214,6 +214,15 @@ class BulkUpdateJob:
             JournalError: The journal is in memory only, or could not be written.
             asyncio.CancelledError: As with ClosedError, the journal is clean.
         """
+        return await self._run(on_outcome, on_progress)
+
+    async def _run(
+        self,
+        on_outcome: _OnOutcome | None,
+        on_progress: OnProgress | None,
+        *,
+        again: bool = False,
+    ) -> JobSummary:
         check_on_outcome(on_outcome)
         tally = tally_of(on_progress, range(self.summary.total))
         journal = self._usable()
@@ -233,6 +242,8 @@ class BulkUpdateJob:
         )
         self._running = True
         try:
+            if again:
+                await run.reopen()
             report(())
             if tally is not None:
                 tally.start(asyncio.get_running_loop())
@@ -255,12 +266,7 @@ class BulkUpdateJob:
         The unknown ones are settled first: what turns out to be applied is not sent again.
         Arguments, result and errors are those of `run`.
         """
-        journal = self._usable()
-        if self._running:
-            raise ClosedError("the job runs already")
-        await journal.reopen()
-        self._counts = Counts(await journal.groups())
-        return await self.run(on_outcome=on_outcome, on_progress=on_progress)
+        return await self._run(on_outcome, on_progress, again=True)
 
     def dry_run(self, *, on_progress: OnProgress | None = None) -> FanOut[DryRunOutcome]:
         """What a run would do with every item that is still to do; only reads are sent.
@@ -368,12 +374,11 @@ _UNUSABLE: Final = "the job is not entered: use it inside `async with`"
 
 
 def _path(name: str, value: Any) -> Path:
+    """Absolute and without links, as SQLite names what it keeps beside the file."""
     try:
-        return Path(value)
-    except TypeError:
-        raise InvalidRequestError(
-            f"{name} must be a path, not {type(value).__name__}", field=name
-        ) from None
+        return Path(os.path.realpath(value))
+    except (TypeError, ValueError):  # no path, or one with a null character
+        raise InvalidRequestError(f"{name} must be a path, not {value!r}", field=name) from None
 
 
 async def _taken_back(path: Path) -> AsyncIterator[tuple[Any, Wanted]]:

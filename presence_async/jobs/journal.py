@@ -7,16 +7,18 @@ it open. The lock is the operating system's: it goes with the process, however t
 It is made under another name and gets its own when it is whole. So what is found under
 that name is either a journal or somebody else's file, and a file that is not whole is
 damaged. Everything is checked before the first byte is written: marks, schema, structure,
-and the plan against its digest. What fails is left as it was.
+the plan against its digest, and what is kept of each item against its checksum, for SQLite
+has none for what it stores. What fails is left as it was.
 
 It holds presences, so only its owner may read it.
 """
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import stat
-from datetime import datetime
+import zlib
 from itertools import repeat
 from typing import TYPE_CHECKING, Any, Final
 
@@ -25,11 +27,12 @@ import attrs
 from presence_async import converter
 from presence_async.errors import JournalError, JournalLockedError
 from presence_async.jobs.database import Database
-from presence_async.jobs.entries import Entry, State, error_from, error_to
+from presence_async.jobs.entries import Entry, State
 from presence_async.jobs.files import (
     APPLICATION,
     VERSION,
     check_marks,
+    drop_empty_rest,
     drop_index,
     file_errors,
     has_rest,
@@ -37,7 +40,6 @@ from presence_async.jobs.files import (
     new_file,
     read_only,
 )
-from presence_async.models import UcUserPresence, UserPresence
 from presence_async.resources.updating import ITEMS, Row, Wanted
 
 if TYPE_CHECKING:
@@ -51,48 +53,20 @@ _SCHEMA: Final = {
     "items": """CREATE TABLE items (
         number INTEGER PRIMARY KEY,
         chunk INTEGER NOT NULL,
-        user_id TEXT NOT NULL,
-        source TEXT NOT NULL,
-        registered INTEGER NOT NULL,
         body BLOB NOT NULL,
         guard BLOB,
         state TEXT NOT NULL,
         repeated INTEGER NOT NULL,
-        sends INTEGER NOT NULL,
-        since TEXT,
-        sent_at REAL,
-        finished_at REAL,
-        before BLOB,
-        after BLOB,
-        error BLOB
+        kept BLOB NOT NULL,
+        checksum INTEGER NOT NULL
     )""",
-    "chunks": "CREATE INDEX chunks ON items (state, chunk)",
 }
-_COLUMNS: Final = (
-    "number, chunk, user_id, source, registered, body, guard, state, repeated, sends, since, "
-    "sent_at, finished_at, before, after, error"
-)
-_INSERT: Final = (
-    "INSERT INTO items VALUES (?, ?, ?, ?, ?, ?, ?, 'planned', 0, 0, NULL, NULL, NULL, NULL, "
-    "NULL, NULL)"
-)
-_UPDATE: Final = (
-    "UPDATE items SET state = ?, repeated = ?, sends = ?, since = ?, sent_at = ?, "
-    "finished_at = ?, before = ?, after = ?, error = ? WHERE number = ?"
-)
-# As bytes, whatever a damaged file holds.
-_SELECT_PLAN: Final = (
-    "SELECT CAST(user_id AS BLOB), CAST(source AS BLOB), CAST(registered AS BLOB), "
-    "CAST(body AS BLOB), CAST(guard AS BLOB) "
-    "FROM items WHERE number >= ? AND number < ? ORDER BY number"
-)
-_REOPEN: Final = (
-    "UPDATE items SET error = NULL, after = NULL, finished_at = NULL, "
-    "state = CASE state WHEN 'rejected' THEN 'planned' ELSE 'in flight' END "
-    "WHERE state IN ('rejected', 'unknown')"
-)
-# Plans are read to be checked in parts, of so many items.
-_PAGE: Final = 2000
+_INSERT: Final = "INSERT INTO items VALUES (?, ?, ?, ?, 'planned', 0, x'7b7d', ?)"
+_UPDATE: Final = "UPDATE items SET state = ?, repeated = ?, kept = ?, checksum = ? WHERE number = ?"
+_SELECT: Final = "SELECT number, chunk, body, guard, state, repeated, kept FROM items"
+_SELECT_ALL: Final = "SELECT * FROM items WHERE number > ? ORDER BY number LIMIT ?"
+# Items that are checked, or made part of a plan, before the loop gets its turn.
+_TOGETHER: Final = 200
 # Journals that are open in this process, by device and inode: opening and closing a file
 # takes away every lock that the process has on it (POSIX), also SQLite's.
 _OPEN: Final[set[tuple[int, int]]] = set()
@@ -103,34 +77,35 @@ class Plan:
     """What a job is to do.
 
     Attributes:
-        rows: Checked and encoded, in order.
-        guards: For each row what its user must still show; empty where that is no matter.
+        items: For each item its number, chunk, body and guard, as they are stored.
+        digest: The same for the same items in the same order, and for no others.
     """
 
-    rows: Sequence[Row]
-    guards: Sequence[Wanted] = ()
+    items: Sequence[tuple[int, int, bytes, bytes | None]]
+    digest: str
 
-    @property
-    def digest(self) -> str:
-        """The same for the same items in the same order, and for no others."""
-        digest = hashlib.sha256()
-        for row, guard in zip(self.rows, self._guards(), strict=True):
-            ids = row.user_id.encode(), row.source.encode(), b"%d" % row.registered
-            _digested(digest, [(*ids, row.body, guard)])
-        return digest.hexdigest()
-
-    def _guards(self) -> Iterator[bytes | None]:
-        return map(_guard_to, self.guards or repeat(None, len(self.rows)))
+    @classmethod
+    async def of(cls, rows: Sequence[Row], guards: Iterable[Wanted] = ()) -> Plan:
+        """A plan for rows, and for each what its user must still show, if that matters."""
+        digest, items = hashlib.sha256(), []
+        kept = map(_guard_to, guards) if guards else repeat(None)
+        for number, (chunk, row) in enumerate(_numbered(ITEMS.batches(rows))):
+            guard = next(kept)
+            _digested(digest, row.body, guard)
+            items.append((number, chunk, row.body, guard))
+            if not number % _TOGETHER:
+                await asyncio.sleep(0)
+        return cls(items, digest.hexdigest())
 
     def parameters(self) -> Iterator[tuple[Any, ...]]:
         """The rows of the table `items`."""
-        guards = self._guards()
-        number = 0
-        for chunk, rows in enumerate(ITEMS.batches(self.rows)):
-            for row in rows:
-                place = number, chunk, row.user_id, row.source, row.registered
-                yield *place, row.body, next(guards)
-                number += 1
+        for number, chunk, body, guard in self.items:
+            checksum = _checksum(number, chunk, "planned", 0, b"{}")
+            yield number, chunk, body, guard, checksum
+
+
+def _numbered(batches: Iterable[Iterable[Row]]) -> Iterator[tuple[int, Row]]:
+    return ((number, row) for number, batch in enumerate(batches) for row in batch)
 
 
 class Journal:
@@ -148,7 +123,8 @@ class Journal:
     @property
     def exists(self) -> bool:
         """Whether there is a file of this name."""
-        return self._path is not None and self._path.exists()
+        with file_errors():
+            return self._path is not None and self._path.exists()
 
     async def create(self, plan: Plan) -> None:
         """Make the file, whole or not at all; or the tables, in memory.
@@ -162,18 +138,15 @@ class Journal:
             await self._fill(self._database, plan)
             self.digest = plan.digest
             return
-        with file_errors():
-            new = new_file(self._path)
+        with file_errors(), new_file(self._path) as new:
             database = Database(f"the journal {self._path}")
             try:
                 await database.connect(str(new))
                 await self._fill(database, plan)
                 await database.read("PRAGMA journal_mode = WAL")
-                await database.close()
-                name_file(new, self._path)
             finally:
                 await database.close()
-                new.unlink(missing_ok=True)
+            name_file(new, self._path)
 
     async def _fill(self, database: Database, plan: Plan) -> None:
         await database.write(
@@ -201,9 +174,14 @@ class Journal:
                 # first a look that cannot.
                 await self._look(path)
             await self._database.connect(str(path))
-            await self._database.read("PRAGMA locking_mode = EXCLUSIVE")
-            await self._database.read("PRAGMA synchronous = FULL")
-            self.digest = await self._checked(self._database)
+            try:
+                await self._database.read("PRAGMA locking_mode = EXCLUSIVE")
+                await self._database.read("PRAGMA synchronous = FULL")
+                self.digest = await self._checked(self._database)
+            except JournalError as error:
+                if not isinstance(error, JournalLockedError):  # else it is somebody's
+                    drop_empty_rest(path)
+                raise
 
     def _register(self, path: Path) -> None:
         found = path.stat()
@@ -233,16 +211,31 @@ class Journal:
         if state != "ok":
             raise JournalError(f"the journal {self._path} is damaged: {state}")
         digests = await database.read("SELECT digest FROM job")
-        found = await _digest_in(database)
+        found = await self._digest_in(database)
         if digests != [(found,)]:
             raise JournalError(f"the journal {self._path} is damaged: its plan is not whole")
         return found
 
+    async def _digest_in(self, database: Database) -> str:
+        """The digest of the plan, every item of which has been compared with its checksum."""
+        digest, last = hashlib.sha256(), -1
+        while rows := await database.read(_SELECT_ALL, (last, _TOGETHER)):
+            for number, chunk, body, guard, state, repeated, kept, checksum in rows:
+                _digested(digest, body, guard)
+                if checksum != _checksum(number, chunk, state, repeated, kept):
+                    raise JournalError(
+                        f"the journal {self._path} is damaged: item {number} is not whole"
+                    )
+            last = rows[-1][0]
+        return digest.hexdigest()
+
     async def close(self) -> None:
         """Unlock and close; safe to repeat."""
-        await self._database.close()
-        _OPEN.discard(self._identity or (0, 0))
-        self._identity = None
+        try:
+            await self._database.close()
+        finally:
+            _OPEN.discard(self._identity or (0, 0))
+            self._identity = None
 
     # -- entries
 
@@ -251,19 +244,18 @@ class Journal:
         await self._database.write((_UPDATE, [_changes(entry) for entry in entries]))
 
     async def next_chunk(self, state: State, after: int) -> list[Entry]:
-        """The entries in a state of the next chunk behind `after` that has some."""
+        """The entries in a state of the first chunk that has some behind item `after`."""
         rows = await self._database.read(
-            f"SELECT {_COLUMNS} FROM items WHERE state = ?1 AND chunk = (SELECT min(chunk) "  # noqa: S608  # our own words
-            "FROM items WHERE state = ?1 AND chunk > ?2) ORDER BY number",
-            (state, after),
+            f"{_SELECT} WHERE state = ? AND number > ? ORDER BY number LIMIT ?",
+            (state, after, ITEMS.count),
         )
-        return [_entry(row) for row in rows]
+        entries = [_entry(row) for row in rows]
+        return [entry for entry in entries if entry.chunk == entries[0].chunk]
 
     async def page(self, first: int, count: int) -> list[Entry]:
         """Entries by number: at most `count`, from `first` on."""
         rows = await self._database.read(
-            f"SELECT {_COLUMNS} FROM items WHERE number >= ? ORDER BY number LIMIT ?",  # noqa: S608  # our own words
-            (first, count),
+            f"{_SELECT} WHERE number >= ? ORDER BY number LIMIT ?", (first, count)
         )
         return [_entry(row) for row in rows]
 
@@ -274,68 +266,37 @@ class Journal:
         )
         return [(state, bool(repeated), count) for state, repeated, count in rows]
 
-    async def reopen(self) -> None:
-        """Rejected items are planned again; unknown ones are as good as in flight."""
-        await self._database.write(
-            (_REOPEN, None),
-        )
-
 
 def _changes(entry: Entry) -> tuple[Any, ...]:
     """Parameters of `_UPDATE`."""
-    return (
-        entry.state,
-        entry.repeated,
-        entry.sends,
-        entry.since and entry.since.isoformat(),
-        entry.sent_at,
-        entry.finished_at,
-        entry.before and converter.to_json(entry.before),
-        entry.after and converter.to_json(entry.after),
-        error_to(entry.error),
-        entry.number,
-    )
+    values = entry.state, int(entry.repeated), entry.kept
+    return *values, _checksum(entry.number, entry.chunk, *values), entry.number
 
 
 def _entry(columns: Sequence[Any]) -> Entry:
     """An entry from a row of the table `items`."""
-    (number, chunk, user_id, source, registered, body, guard, state, repeated, *rest) = columns
-    sends, since, sent_at, finished_at, before, after, error = rest
-    return Entry.of(
-        user_id,
-        source,
+    number, chunk, body, guard, state, repeated, kept = columns
+    return Entry.from_journal(
         body,
-        registered=bool(registered),
+        kept,
         number=number,
         chunk=chunk,
         guard=None if guard is None else Wanted(*converter.loads(guard)),
         state=state,
         repeated=bool(repeated),
-        sends=sends,
-        since=None if since is None else datetime.fromisoformat(since),
-        sent_at=sent_at,
-        finished_at=finished_at,
-        before=None if before is None else converter.structure(before, UcUserPresence),
-        after=None if after is None else converter.structure(after, UserPresence),
-        error=error_from(error),
         journaled=(state, bool(repeated)),
     )
 
 
-def _guard_to(guard: Wanted | None) -> bytes | None:
-    return None if guard is None else converter.dumps(attrs.astuple(guard))
+def _guard_to(guard: Wanted) -> bytes:
+    return converter.dumps(attrs.astuple(guard))
 
 
-def _digested(digest: Any, rows: Iterable[Iterable[bytes | None]]) -> None:
-    """What the rows of a plan say, each part with its length, so that nothing runs together."""
-    for row in rows:
-        for part in row:
-            digest.update(b"%d:%b" % (len(part or b""), part or b""))
+def _digested(digest: Any, *parts: object) -> None:
+    """Add what an item asks for, as Python writes it: values of other types are others."""
+    digest.update(ascii(parts).encode())
 
 
-async def _digest_in(database: Database) -> str:
-    digest, first = hashlib.sha256(), 0
-    while rows := await database.read(_SELECT_PLAN, (first, first + _PAGE)):
-        _digested(digest, rows)
-        first += _PAGE
-    return digest.hexdigest()
+def _checksum(*parts: object) -> int:
+    """Of what is kept of an item; its flags are numbers, as in the file."""
+    return zlib.crc32(ascii(parts).encode())

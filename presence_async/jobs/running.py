@@ -6,35 +6,34 @@ then its outcomes are journaled. So whatever a run that ended leaves in flight m
 applied, and nothing else may.
 
 What an earlier run left in flight comes first, as many chunks at most as it sent at a time.
-It counts as lost just now, for nobody knows when its sender died: after the settling time
-its users are read back, and it is judged like any other lost request (`settling`), by what
-was read before it was sent. Without settling it is sent again.
+It counts as lost when the run began, for nobody knows when its sender died: after the
+settling time its users are read back, and it is judged like any other lost request
+(`settling`), by what was read before it was sent. Without settling it is sent again.
 
 It knows nothing of SQLite: any `Entries` will do.
 """
 
 from __future__ import annotations
 
+import asyncio
 import time
-from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, cast
+from typing import TYPE_CHECKING, Literal, Protocol, cast
 
 import attrs
 
 from presence_async.errors import PresenceConnectionError, PresenceError
+from presence_async.jobs.database import uncut
 from presence_async.jobs.deciding import STOPPING, decision, since
-from presence_async.jobs.entries import OPEN, Counts, DryRunOutcome, Entry, State
+from presence_async.jobs.entries import FAILED, OPEN, Counts, DryRunOutcome, Entry, State
 from presence_async.resources._halving import Halving, is_refusal
 from presence_async.resources.settling import Pause, Settler, look
 from presence_async.resources.updating import ITEMS, Row, UpdateOutcome, put
 
 if TYPE_CHECKING:
-    import asyncio
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Callable, Sequence
 
     from presence_async.models import MutableUserPresence
     from presence_async.resources._base import Send
-
-    _Write: TypeAlias = Callable[[Sequence[Row]], Awaitable[Sequence[UpdateOutcome]]]
 
 __all__ = ["Chunks", "Entries", "Options", "Run", "dry_run"]
 
@@ -46,7 +45,7 @@ class Entries(Protocol):
         """Keep what has become of some entries, all of them or none."""
 
     async def next_chunk(self, state: State, after: int) -> list[Entry]:
-        """The entries in a state of the next chunk behind `after` that has some."""
+        """The entries in a state of the first chunk that has some behind item `after`."""
 
 
 @attrs.frozen
@@ -92,7 +91,7 @@ class Chunks:
                 raise StopAsyncIteration
             found = await self._entries.next_chunk(self._state, self._after)
             if found:
-                self._after = found[0].chunk
+                self._after = found[-1].number
                 return found
             if self._state == "planned":
                 raise StopAsyncIteration
@@ -132,8 +131,19 @@ class Run:
         self._send = send
         self._options = options
         self._report = report
-        self._pause = Pause()
         self._halving = Halving(self._attempt, Row.outcome)
+        self._settler = Settler(self._halving.outcomes, send, Pause(), options.settling_time)
+        self._began = asyncio.get_running_loop().time()
+
+    async def reopen(self) -> None:
+        """Give up the outcomes that say failed: they are to be had again."""
+        for state in FAILED:
+            after = -1
+            while entries := await self._entries.next_chunk(state, after):
+                after = entries[-1].number
+                for entry in entries:
+                    entry.reopen()
+                await self._save(entries)
 
     async def step(self, entries: list[Entry]) -> Sequence[object]:
         """Do what there is to do for one chunk."""
@@ -160,36 +170,23 @@ class Run:
             else:
                 entry.end(what, now, seen.error)
                 done.append(entry)
-        if done:
-            await self._save(done)
-            self._report(done)
+        await self._save(done)
         if to_send:
-            await self._finish(to_send, await self._writer(self._written)(to_send))
+            write = self._settler.outcomes if self._options.settle else self._halving.outcomes
+            await self._finish(to_send, await write(to_send))
 
     async def _recover(self, entries: Sequence[Entry]) -> None:
         """Find out about what an earlier run left in flight, and send again what is needed."""
-        left = iter([True])
-
-        async def write(rows: Sequence[Row]) -> Sequence[UpdateOutcome]:
-            if next(left, False):
-                return [row.outcome(_left_behind()) for row in rows]
-            return await self._written(rows)
-
         if self._options.settle:
-            outcomes = await self._writer(write)(entries)
+            lost = [entry.outcome(_left_behind()) for entry in entries]
+            passed = asyncio.get_running_loop().time() - self._began
+            seconds = max(0.0, self._options.settling_time - passed)
+            outcomes = await self._settler.settled(entries, lost, seconds)
         else:
             for entry in entries:
                 entry.repeated = True
-            outcomes = await self._written(entries)
+            outcomes = await self._halving.outcomes(entries)
         await self._finish(entries, outcomes)
-
-    def _writer(self, write: _Write) -> _Write:
-        if not self._options.settle:
-            return write
-        return Settler(write, self._send, self._pause, self._options.settling_time).outcomes
-
-    async def _written(self, rows: Sequence[Row]) -> Sequence[UpdateOutcome]:
-        return await self._halving.outcomes(rows)
 
     async def _attempt(self, rows: Sequence[Row]) -> Sequence[UpdateOutcome] | PresenceError:
         """One request, journaled before and after."""
@@ -226,26 +223,30 @@ class Run:
         await self._save(planned)
 
     async def _finish(self, entries: Sequence[Entry], outcomes: Sequence[UpdateOutcome]) -> None:
-        """Journal and report the outcomes of a chunk."""
+        """Journal the outcomes of a chunk that are not journaled yet."""
         reason: PresenceError | None = None
-        rest, done = [], []
+        rest = []
         for entry, outcome in zip(entries, outcomes, strict=True):
             if (found := _stopped(outcome)) is not None:
                 reason = found
-                continue
-            done.append(entry)
-            if entry.state in OPEN:
+            elif entry.state in OPEN:
                 entry.finish(outcome, self._options.wall())
                 rest.append(entry)
         await self._save(rest)
-        self._report(done)
         if reason is not None:
             raise reason
 
     async def _save(self, entries: Sequence[Entry]) -> None:
         if entries:
-            await self._entries.save(entries)
-            self._counts.moved(entries)
+            await uncut(self._saved(entries))
+
+    async def _saved(self, entries: Sequence[Entry]) -> None:
+        """Journaled, counted and told, all of it or nothing."""
+        await self._entries.save(entries)
+        self._counts.moved(entries)
+        done = [entry for entry in entries if entry.state not in OPEN]
+        if done:
+            self._report(done)
 
 
 def _left_behind() -> PresenceError:

@@ -251,9 +251,9 @@ class ChannelMachine:
             current.state, current.live_since, self._mute = "live", self._now, 0
             out += [Connected(), *self._cover()]
         notification = read_notification(text)
-        if not isinstance(notification, Heartbeat | Pong):
+        if not isinstance(notification, (Heartbeat, Pong)):
             out.append(notification)
-        if isinstance(notification, SystemNotification | UndecodableFrame):
+        if isinstance(notification, (SystemNotification, UndecodableFrame)):
             out += self._consequences(notification, before) + self._advance()
         return out  # no other frame makes anything due, and this is what is done most
 
@@ -272,8 +272,7 @@ class ChannelMachine:
         if self._phase != "running":
             return []
         out = self._watch()
-        channel = self._channel
-        if channel is not None and self._now >= channel.expires_at:
+        if self._channel is not None and self._now >= self._channel.expires_at:
             out += self._drop("expired")
         if self._channel is not None and self._socket is None and self._now >= self._open_at:
             self._socket = SocketLink(next(self._numbers), self._now)
@@ -324,8 +323,7 @@ class ChannelMachine:
         return True
 
     def _current(self, number: int) -> SocketLink | None:
-        socket = self._socket
-        return socket if socket is not None and socket.number == number else None
+        return self._socket if self._socket and self._socket.number == number else None
 
     def _consequences(
         self, notification: SystemNotification | UndecodableFrame, before: float

@@ -17,7 +17,7 @@ import contextvars
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Sequence
 from copy import copy
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -288,7 +288,7 @@ class Sweeps:
             if self._reader.chunk_size == 1:
                 note = "; this source has no bulk read: a request for each user"
             elif forecast.meets_interval:
-                note = "; answers are slow, or something else uses the lane as well"
+                note = "; something else uses the lane, or the vendor asks to pause"
             _LOGGER.warning(
                 "sweeps take longer than their interval, and follow one another at once: %s%s",
                 forecast,
@@ -316,7 +316,7 @@ class Sweeps:
         else:
             self._refused = False
 
-    def _chunks(self) -> Iterator[list[str]]:
+    def _chunks(self) -> list[list[str]]:
         """Users by the request; whoever was refused last time is read alone.
 
         That is one request, and finding the one at fault among fifty takes twelve. But not
@@ -328,8 +328,9 @@ class Sweeps:
         if refused:
             alone = set(refused)
             ids = [user_id for user_id in ids if user_id not in alone]
-        yield from (ids[index : index + size] for index in range(0, len(ids), size))
-        yield from ([user_id] for user_id in refused)
+        # A list, because requests are spread by how many are to come.
+        chunks = [ids[index : index + size] for index in range(0, len(ids), size)]
+        return [*chunks, *([user_id] for user_id in refused)]
 
     async def _read(self, chunk: Sequence[str]) -> Sequence[_Batch]:
         asked = self.now()

@@ -145,7 +145,8 @@ class Bulk(Resource):
             on_outcome: A plain function that is called with the outcome of each item, once,
                 as soon as it is final. What it raises is logged. When the update is
                 cancelled it is still called for every item that is left: those on their way
-                are unknown, those not sent rejected.
+                are unknown, those not sent rejected. While items are still being checked it
+                is called for none: nothing has been sent.
             on_progress: Called with a `Progress` at the start and after every chunk.
 
         Returns:
@@ -201,12 +202,13 @@ class Bulk(Resource):
             One item per row, in their order, so that ``zip(rows, outcomes)`` fits.
 
         Raises:
+            InvalidRequestError: What is no `UpdateRow`; `field` names it, e.g. ``rows[3]``.
             RowsError: With every row that names nobody, more than one user or definition,
                 or a user and source that an earlier row is about.
             PresenceError: A list could not be read.
         """
         return await resolved(
-            list(rows), Users(self._send), Definitions(self._send), self._system_presences
+            rows, Users(self._send), Definitions(self._send), self._system_presences
         )
 
 

@@ -128,9 +128,13 @@ class PresenceReader:
         """One user, or both halves of some: they are unknown, or there is no bulk read."""
         if len(ids) == 1 and self._has_bulk:
             return [PresenceOutcome(ids[0])]
+        outcomes = await self._one_by_one(ids)
         if len(ids) > 1 and self._has_bulk is None:
-            self._has_bulk = False
-        return await self._one_by_one(ids)
+            # Which of the two, a user tells who can be read alone.
+            present = [outcome.user_id for outcome in outcomes if outcome.presence is not None]
+            if not present or isinstance(await self._attempt(present[:1]), NotFoundError):
+                self._has_bulk = False
+        return outcomes
 
     async def _one_by_one(self, chunk: Sequence[str]) -> Sequence[PresenceOutcome]:
         return [await self._single(user_id) for user_id in chunk]

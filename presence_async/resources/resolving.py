@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import asyncio
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Final
 
-from presence_async.errors import NotFoundError
+from presence_async.errors import InvalidRequestError, NotFoundError
 from presence_async.models import UNSET, MutableUserPresence, PresenceDefinition
-from presence_async.rows import BadRows
+from presence_async.rows import BadRows, UpdateRow
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from presence_async.resources.definitions import Definitions
     from presence_async.resources.system_presences import SystemPresences
     from presence_async.resources.users import Users
-    from presence_async.rows import UpdateRow
 
 __all__ = ["resolved"]
 
+# Rows in a row, about a millisecond of work: many must not hold up the loop.
+_TOGETHER: Final = 100
+
 
 async def resolved(
-    rows: Sequence[UpdateRow],
+    rows: Iterable[UpdateRow],
     users: Users,
     definitions: Definitions,
     system_presences: SystemPresences,
@@ -28,9 +32,11 @@ async def resolved(
     """One item per row.
 
     Raises:
+        InvalidRequestError: What is no row; `field` names it.
         RowsError: With every row that names nobody, more than one, or somebody again.
         PresenceError: A list could not be read.
     """
+    rows = _checked(rows)
     emails = {row.email.casefold() for row in rows if row.email is not None}
     labels = {row.definition_label.casefold() for row in rows if row.definition_label is not None}
     names = {row.system_presence for row in rows if row.system_presence is not None}
@@ -49,8 +55,25 @@ async def resolved(
         if user_id and seen.setdefault(key, row.line) != row.line:
             bad.add(row.line, "", f"line {seen[key]} is about the same user and source")
         items.append(_item(row, user_id, definition_id))
+        if not len(items) % _TOGETHER:
+            await asyncio.sleep(0)
     bad.check()
     return items
+
+
+def _checked(rows: Any) -> list[UpdateRow]:
+    if isinstance(rows, str | bytes) or not isinstance(rows, Iterable):
+        raise InvalidRequestError(
+            f"rows must be an iterable, not {type(rows).__name__}", field="rows"
+        )
+    checked = list(rows)
+    for index, row in enumerate(checked):
+        if not isinstance(row, UpdateRow):
+            name = f"rows[{index}]"
+            raise InvalidRequestError(
+                f"{name} must be an UpdateRow, not {type(row).__name__}", field=name
+            )
+    return checked
 
 
 def _item(row: UpdateRow, user_id: str, definition_id: str) -> MutableUserPresence:

@@ -26,8 +26,9 @@ answered 2xx is over: an item that its answer leaves out is looked at without de
 Limits, all of them the vendor's to lift (there is no conditional update, and of a date of
 the primary source nothing is documented):
 
-* A change between the read-back and the second send, some milliseconds later, is
-  overwritten, as it would be by any update sent then.
+* A change between the read-back and the second send is overwritten, as it would be by any
+  update sent then. That is milliseconds, unless the second send waits for a permit or has to
+  be halved and a half is slow, or the users are on several sources and one is slow to read.
 * A user who changed the presence a second or two before the update was sent counts as
   having moved on.
 * A request that is applied later than the settling time may be applied twice.
@@ -206,22 +207,49 @@ async def read_back(send: Send, rows: Sequence[Row]) -> dict[Row, Judged]:
     for source in dict.fromkeys(row.source for row in rows):
         group = [row for row in rows if row.source == source]
         dated = _Dated(send)
-        for row, shown in (await look(dated.send, group)).items():
-            judged[row] = await _judged(send, row, shown, row.since or dated.at(row.sent))
+        shown = await look(dated.send, group)
+        asked = [row for row in group if row.wanted.primary and _shows(row, shown[row])]
+        promoted = await _promoted(send, asked)
+        if promoted:
+            # That was a request for each of them. Who has moved on meanwhile is left alone.
+            shown = await look(dated.send, group)
+        for row in group:
+            since = row.since or dated.at(row.sent)
+            judged[row] = _judged(row, shown[row], since, promoted=promoted.get(row))
     return judged
 
 
-async def _judged(send: Send, row: Row, shown: PresenceOutcome, since: datetime | None) -> Judged:
+def _judged(
+    row: Row,
+    shown: PresenceOutcome,
+    since: datetime | None,
+    *,
+    promoted: bool | PresenceError | None,
+) -> Judged:
     presence = shown.presence
     if presence is None:
         return Judged(verdict(row, shown, since), error=shown.error)
-    promoted = True
-    if row.wanted.primary and shows(row.wanted, presence):
-        try:
-            promoted = await _is_primary(send, row)
-        except PresenceError as error:
-            return Judged("open", error=error)
+    if not (row.wanted.primary and _shows(row, shown)):
+        promoted = True  # nobody asks
+    if not isinstance(promoted, bool):
+        # It could not be read; or all else is shown since the second look only.
+        return Judged("open", error=promoted)
     return Judged(verdict(row, shown, since, promoted=promoted), _as_presence(presence))
+
+
+def _shows(row: Row, shown: PresenceOutcome) -> bool:
+    return shown.presence is not None and shows(row.wanted, shown.presence)
+
+
+async def _promoted(send: Send, rows: Iterable[Row]) -> dict[Row, bool | PresenceError]:
+    """Whether the source of each row is its user's primary one, or why nobody knows."""
+    found: dict[Row, bool | PresenceError] = {}
+    for row in rows:
+        try:
+            found[row] = await _is_primary(send, row)
+        except PresenceError as error:
+            found[row] = error
+    return found
 
 
 async def _is_primary(send: Send, row: Row) -> bool:
@@ -293,11 +321,18 @@ class Settler:
         When the client is closed meanwhile, or what is lost cannot be told after the last
         look, an outcome stays unknown, with the error of its request.
         """
-        found = dict(zip(rows, await self._write(rows), strict=True))
+        return await self.settled(rows, await self._write(rows), self._seconds)
+
+    async def settled(
+        self, rows: Sequence[Row], outcomes: Sequence[UpdateOutcome], seconds: float
+    ) -> Sequence[UpdateOutcome]:
+        """As `outcomes`, for rows that have been sent and need `seconds` yet to settle."""
+        found = dict(zip(rows, outcomes, strict=True))
         for sends_left in reversed(range(SENDS)):
             lost = {row: error for row in rows if (error := _lost(row, found[row])) is not None}
-            if not lost or not await self._waited(lost.values()):
+            if not lost or not await self._waited(lost.values(), seconds):
                 break
+            seconds = self._seconds
             again = []
             for row, judged in (await read_back(self._send, [*lost])).items():
                 if judged.verdict == "not applied" and sends_left:
@@ -309,10 +344,10 @@ class Settler:
                 found |= zip(again, await self._write(again), strict=True)
         return [found[row] for row in rows]
 
-    async def _waited(self, errors: Iterable[PresenceError]) -> bool:
+    async def _waited(self, errors: Iterable[PresenceError], seconds: float) -> bool:
         """Give the requests time to take effect; False when the client was closed meanwhile."""
         over = all(error.status is not None and error.status < 300 for error in errors)
-        return await self._pause.sleep(0.0 if over else self._seconds)
+        return await self._pause.sleep(0.0 if over else seconds)
 
 
 def _lost(row: Row, outcome: UpdateOutcome) -> PresenceError | None:

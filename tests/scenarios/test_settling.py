@@ -13,6 +13,7 @@ from support import client_for
 
 from presence_async import (
     ClosedError,
+    InvalidRequestError,
     MutableUserPresence,
     PermissionDeniedError,
     PresenceConnectionError,
@@ -398,7 +399,19 @@ async def test_closing_while_it_waits(sim: Simulator, concurrency: int) -> None:
     assert {type(o.error) for o in outcomes[:50]} == {PresenceConnectionError}
 
 
-@pytest.mark.parametrize("after", [0.0, 2.0, 9.0, 15.5, 17.0, 40.0])
+async def test_cancelling_while_items_are_checked(sim: Simulator) -> None:
+    """Nobody hears of any of them, and nothing has been sent."""
+    heard: list[UpdateOutcome] = []
+    async with client_for(sim) as client:
+        items = [(user, BUSY) for user in sim.user_ids]
+        updating = asyncio.create_task(client.bulk.update(items, on_outcome=heard.append))
+        await asyncio.sleep(0)
+        updating.cancel()
+        await asyncio.wait({updating})
+    assert (updating.cancelled(), heard, sim.count()) == (True, [], 0)
+
+
+@pytest.mark.parametrize("after", [0.001, 2.0, 9.0, 15.5, 17.0, 40.0])
 async def test_cancelling_loses_no_outcome(sim: Simulator, after: float) -> None:
     """Whoever listens hears of every item once, whenever the update is cancelled."""
     sim.faults.add(
@@ -423,6 +436,21 @@ async def test_cancelling_loses_no_outcome(sim: Simulator, after: float) -> None
         if outcome.status != "unknown":
             assert is_busy is (outcome.status == "applied")
     assert (statuses(heard) == {"applied": 120}) is (after == 40)
+
+
+async def test_cancelling_keeps_what_is_known_of_a_request() -> None:
+    """Its answer leaves one item out; the others are applied, though it is still looked for."""
+    async with organization(3, switches=Switches(bulk_put_partial=True)) as sim:
+        sim.faults.add(Fault(route=READ, delay=10))
+        heard: list[UpdateOutcome] = []
+        async with client_for(sim) as client:
+            items = [(user, BUSY) for user in (*sim.user_ids, "ghost")]
+            updating = asyncio.create_task(client.bulk.update(items, on_outcome=heard.append))
+            await asyncio.sleep(5)
+            updating.cancel()
+            await asyncio.wait({updating})
+        assert [outcome.status for outcome in heard] == ["applied"] * 3 + ["unknown"]
+        assert isinstance(heard[3].error, InvalidRequestError)
 
 
 async def test_a_listener_that_fails_disturbs_nothing(

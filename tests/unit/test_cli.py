@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import builtins
 import os
 import runpy
+import signal
 import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from unit.cli.test_output import Full
 
 from presence_async import cli
 from presence_async.errors import (
@@ -150,3 +153,59 @@ def test_the_package_is_runnable(
         runpy.run_module("presence_async", run_name="__main__")
     assert ended.value.code == 2
     assert "--ids goes with --real" in capsys.readouterr().err
+
+
+def test_streams_that_are_closed_are_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`>&- 2>&- <&-` as some job runners start a command: no output, no input, no traceback."""
+    for name in ("stdin", "stdout", "stderr"):
+        monkeypatch.setattr(sys, name, None)
+    assert cli.main(["demo", "--ids", "-"]) == 2
+    streams = [sys.stdin, sys.stdout, sys.stderr]
+    assert [stream.name for stream in streams] == [os.devnull] * 3
+    for stream in streams:
+        stream.close()
+
+
+def test_an_error_commands_no_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whoever wrote its text: what is not printable is replaced."""
+
+    async def fail(_: Any) -> int:
+        raise PresenceConnectionError("a\x1b[31mb\nc")
+
+    monkeypatch.setitem(cli._COMMANDS, "demo", fail)
+    assert cli.main(["demo"]) == 1
+    assert capsys.readouterr().err == "presence_async: a?[31mb\nc\n"
+
+
+def test_an_error_that_cannot_be_told_keeps_its_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No room for standard error hides nothing from a job runner."""
+    monkeypatch.setattr(sys, "stderr", Full())
+    assert cli.main(["demo", "--ids", "-"]) == 2
+
+
+@pytest.mark.parametrize("before", [signal.default_int_handler, signal.SIG_IGN])
+def test_loading_the_command_line_can_be_interrupted(
+    before: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C ends it without a traceback, and later does what it did; `nohup` stays as it is."""
+    seen: list[Any] = []
+    load = builtins.__import__
+
+    def look(name: str, *rest: Any, **options: Any) -> Any:
+        if name == "presence_async.cli":
+            seen.append(signal.getsignal(signal.SIGINT))
+        return load(name, *rest, **options)
+
+    usual = signal.signal(signal.SIGINT, before)
+    try:
+        monkeypatch.setattr(builtins, "__import__", look)
+        monkeypatch.setattr(cli, "main", lambda: 7)
+        with pytest.raises(SystemExit) as ended:
+            runpy.run_module("presence_async", run_name="__main__")
+        assert ended.value.code == 7
+        assert signal.getsignal(signal.SIGINT) is before
+    finally:
+        signal.signal(signal.SIGINT, usual)
+    assert seen == [signal.SIG_IGN if before is signal.SIG_IGN else signal.SIG_DFL]

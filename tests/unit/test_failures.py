@@ -519,6 +519,7 @@ def test_every_answer_class_of_the_tree_is_reached():
         for body in (HTML, {"code": "x"})
     }
     never = {"ConfigurationError", "ClosedError", "PresenceConnectionError", "DecodeError"}
+    never |= {"JournalError", "JournalLockedError"}
     classes = {
         kind
         for kind in vars(errors).values()

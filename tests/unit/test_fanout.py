@@ -254,6 +254,34 @@ async def test_break_stops_at_once() -> None:
     assert len(gauge.started) <= 8
 
 
+@pytest.mark.parametrize("kind", ["generator", "async generator"])
+async def test_an_error_that_is_kept_keeps_no_source(kind: str) -> None:
+    """A dropped fan-out ends its source, though its frames live on in the error's traceback."""
+    closed: list[str] = []
+
+    def numbers() -> Iterator[int]:
+        try:
+            yield from range(100)
+        finally:
+            closed.append("generator")
+
+    async def async_numbers() -> AsyncIterator[int]:
+        try:
+            for number in range(100):
+                yield number
+        finally:
+            closed.append("async generator")
+
+    gauge = Gauge(fails=lambda item: True)
+    many = fan_out(gauge, numbers() if kind == "generator" else async_numbers(), concurrency=2)
+    outcome = await anext(many)
+    del many
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert not outcome.ok
+    assert closed == [kind]
+
+
 async def test_a_fan_out_that_is_dropped_stops() -> None:
     """Garbage collection ends it as well."""
     gauge = Gauge(lambda item: 0.0 if item == 0 else 1000.0)
@@ -462,6 +490,7 @@ async def test_abort_tells_the_reason() -> None:
     many = fan_out(Gauge(lambda item: 0.0 if item < 3 else 1000.0), range(10), concurrency=2)
     await anext(many)
     await many.abort(ClosedError("the client is closed"))
+    await many.aclose()
     with pytest.raises(ClosedError, match="the client is closed"):
         await anext(many)
     waiting = fan_out(Gauge(lambda _: 1000.0), range(10), concurrency=2)
@@ -470,6 +499,52 @@ async def test_abort_tells_the_reason() -> None:
     await waiting.abort(ClosedError("the client is closed"))
     with pytest.raises(ClosedError, match="the client is closed"):
         await task
+
+
+async def test_an_interrupted_fan_out_makes_no_outcome_of_what_fails_next() -> None:
+    """Its calls may end by themselves from then on; whoever awaits it gets the reason."""
+    ending = asyncio.Event()
+
+    async def call(_: int) -> None:
+        await ending.wait()
+        raise ClosedError("the client is closed")
+
+    many = fan_out(call, range(10), concurrency=2)
+    task = asyncio.ensure_future(many)
+    await asyncio.sleep(1)
+    many.interrupt(ClosedError("for this reason"))
+    ending.set()
+    with pytest.raises(ClosedError, match="for this reason"):
+        await task
+
+
+async def test_a_fan_out_that_loses_nothing_is_not_interrupted() -> None:
+    """Every item keeps its outcome."""
+
+    async def step(item: int) -> list[int]:
+        await asyncio.sleep(1)
+        return [item]
+
+    update: FanOut[int] = FanOut(step, range(3), concurrency=1, loses_nothing=True)
+    task = asyncio.ensure_future(update)
+    await asyncio.sleep(0.5)
+    update.interrupt(ClosedError("the client is closed"))
+    await update.abort(ClosedError("the client is closed"))
+    assert await task == [0, 1, 2]
+
+
+async def test_what_is_left_is_counted_where_that_is_known() -> None:
+    """Items that nobody has taken: of a list all, of a generator nobody knows, at the end none."""
+    known = fan_out(_echo, [1, 2, 3, 4], concurrency=1)
+    unknown = fan_out(_echo, (item for item in range(4)), concurrency=1)
+    await anext(known)
+    assert known.left() == 3
+    await known.aclose()
+    assert known.left() == 0
+    await anext(unknown)
+    assert unknown.left() is None
+    await unknown.aclose()
+    assert unknown.left() == 0
 
 
 async def test_on_start_comes_with_the_first_outcome_and_may_refuse() -> None:

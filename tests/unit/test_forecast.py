@@ -79,6 +79,13 @@ def test_an_interval_that_cannot_be_met():
     )
 
 
+def test_fewer_users_are_no_way_out_where_nobody_could_be_read():
+    """An interval without time for a single request is only to be made longer."""
+    result = forecast_of(100, 0.1, budget=240)
+    assert result.most_users == 0
+    assert str(result).endswith("which cannot be had: sweep every 1 s or more")
+
+
 def test_without_an_interval_there_is_nothing_about_one():
     """One sweep is one sweep."""
     result = forecast_of(7)

@@ -75,8 +75,12 @@ class _Sweep:
         finally:
             self.pacer.end()
         self.sent.append(now())
-        await asyncio.sleep(self.answer())
-        self.limiter.answered(self.lane)
+        book = self.limiter.lost
+        try:
+            await asyncio.sleep(self.answer())
+            book = self.limiter.answered
+        finally:
+            book(self.lane)
 
     async def run(self, count: int, workers: int = 16, *, known: bool = True) -> float:
         """`count` requests by some workers; the seconds that they took."""

@@ -11,16 +11,21 @@ from presence_async import routes
 from presence_async.retry import BACKOFF_CAP, RetryBudget, backoff, may_repeat, outcome_open
 from presence_async.routes import ALL_ROUTES, TOKEN, Route
 
-# GET, DELETE and PUT of one definition, source, setting or primary
-# source may be repeated; bulk PUT, PATCH and POST only when they certainly took no effect.
-REPEATABLE_PUTS = {
+# GET, HEAD, DELETE, PUT of one definition, source, setting or primary source, and subscribing
+# (a topic is not there twice) may be repeated; bulk PUT, PATCH and any other POST only when they
+# certainly took no effect.
+REPEATABLE_WRITES = {
+    routes.ADD_SUBSCRIPTIONS,
+    routes.REPLACE_SUBSCRIPTIONS,
     routes.REPLACE_DEFINITION,
     routes.REPLACE_LEGACY_DEFINITION,
     routes.REPLACE_SOURCE,
     routes.REPLACE_SETTINGS,
     routes.SET_PRIMARY_SOURCE,
 }
-HARMLESS = {route for route in ALL_ROUTES if route.method in {"GET", "DELETE"}} | REPEATABLE_PUTS
+HARMLESS = REPEATABLE_WRITES | {
+    route for route in ALL_ROUTES if route.method in {"GET", "HEAD", "DELETE"}
+}
 RETRIED = {408, 429, 502, 503, 504}
 STATUSES = range(100, 700)
 ROUTES = (*ALL_ROUTES, TOKEN)
@@ -46,7 +51,7 @@ def test_verdict_for_every_route_status_and_fate(route: Route):
 
 @pytest.mark.parametrize("route", ROUTES, ids=name)
 def test_repeatable_is_exactly_what_does_no_harm_twice(route: Route):
-    """Bulk PUT, PATCH and POST are never repeatable; GET, DELETE and single PUTs always are."""
+    """Reads, deletes, single PUTs and subscribing always are; bulk PUT, PATCH and POST never."""
     assert route.repeatable is (route in HARMLESS)
 
 
@@ -54,7 +59,7 @@ def test_repeatable_is_exactly_what_does_no_harm_twice(route: Route):
 def test_outcome_is_open_for_writes_the_server_may_have_done(route: Route):
     """After 408 or any 5xx a write may have taken effect; a read never, a refusal never."""
     for status in STATUSES:
-        expected = route.method != "GET" and (status == 408 or status >= 500)
+        expected = route.method not in {"GET", "HEAD"} and (status == 408 or status >= 500)
         assert outcome_open(route, status) is expected, status
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 import pytest_asyncio
+from unit.cli.test_output import Full
 from unit.test_progress import Terminal
 
 from presence_async import cli
@@ -382,6 +383,8 @@ async def test_an_empty_file_is_a_finished_job(site: Site):
         (["m.csv", "--journal", "j", "--export", "o.txt"], "must end in one of .csv"),
         (["m.csv", "--journal", "j", "--export", "./m.csv"], "would overwrite"),
         (["m.csv", "--journal", "j.csv", "--export", "j.csv"], "would overwrite"),
+        (["m.csv", "--journal", "j", "--export", "x/../m.csv"], "would overwrite"),
+        (["m.csv", "--journal", ""], "--journal is missing"),
     ],
 )
 async def test_what_makes_no_sense_is_refused(words: list[str], text: str):
@@ -396,6 +399,18 @@ async def test_an_export_that_cannot_be_written_is_found_first(site: Site):
     with pytest.raises(FileNotFoundError):
         await site.run(site.file, "--export", str(site.folder / "none" / "o.csv"))
     assert not site.journal.exists()
+
+
+async def test_outcomes_that_cannot_be_told_fail_the_command(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+):
+    """The job is finished all the same, and its journal has them; a full disk is not hidden."""
+    monkeypatch.setattr(sys, "stdout", Full())
+    with pytest.raises(OSError, match="'standard output'"):
+        await site.run(site.file)
+    assert site.showing("Meal") == len(site.sim.user_ids)
+    monkeypatch.undo()
+    assert (await site.run("--resume")).code == 0
 
 
 async def test_a_missing_file(site: Site):

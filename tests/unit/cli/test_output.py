@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import logging
 import os
 import re
-from typing import TYPE_CHECKING
 
+import pytest
 from unit.test_progress import Clock, Terminal
 
 from presence_async.cli.output import Output, abandon
-
-if TYPE_CHECKING:
-    import pytest
 
 
 def tell(output: Output, line: str | None = "for people") -> None:
@@ -141,3 +139,41 @@ def test_a_stream_without_a_file_is_left_alone():
     abandon(out)
     out.write("x")
     assert out.getvalue() == "x"
+
+
+class Full(io.StringIO):
+    """A stream on a disk without room."""
+
+    def write(self, text: str) -> int:
+        """No."""
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_results_that_cannot_be_written_are_an_error():
+    """A reader that is gone wants no more; a full disk has lost what somebody wants."""
+    output = Output("x", Full(), io.StringIO())
+    with pytest.raises(OSError, match="No space left on device: 'standard output'"):
+        tell(output)
+    assert not output.gone
+
+
+def test_no_room_for_standard_error():
+    """Progress, messages and the library's warnings are not worth a failure."""
+    out = io.StringIO()
+    with Output("x", out, Full()) as output:
+        output.progress(1, 1, 0)
+        output.say("y")
+        logging.getLogger("presence_async.polling").warning("z")
+        tell(output)
+    assert out.getvalue() == '{"for": "machines"}\n'
+
+
+def test_a_terminal_that_is_gone_takes_no_results_with_it():
+    """The progress that cannot be cleared any more is no failure of the results."""
+    out = io.StringIO()
+    err = Terminal()
+    output = Output("x", out, err)
+    output.progress(1, 2, 0)
+    err.write = Full().write  # type: ignore[method-assign]
+    tell(output)
+    assert (out.getvalue(), output.gone) == ('{"for": "machines"}\n', False)

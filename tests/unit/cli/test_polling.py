@@ -129,6 +129,13 @@ async def test_nobody_to_poll_ends_at_once(sim: Simulator, sim_file: str, tmp_pa
     assert await polling.run(options(*words)) == 0
 
 
+async def test_polling_nobody_for_ever_is_refused(sim: Simulator, sim_file: str, tmp_path: Path):
+    """An empty file of ids is a mistake that nobody would ever notice."""
+    (tmp_path / "ids").write_text("\n \n", encoding="utf-8")
+    with pytest.raises(ConfigurationError, match="there is nobody to poll"):
+        await polling.run(options("--simulator", sim_file, "--ids", str(tmp_path / "ids")))
+
+
 async def test_a_terminal_gets_lines_for_people(
     sim: Simulator, sim_file: str, monkeypatch: pytest.MonkeyPatch
 ):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from presence_async.errors import ConfigurationError, JournalError, JournalLockedError
+from presence_async.errors import ClosedError, ConfigurationError, JournalError, JournalLockedError
 from presence_async.jobs.database import Database, check_driver
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ async def test_closed_it_cannot_be_used(database: Database) -> None:
     """Closing may be repeated."""
     await database.close()
     await database.close()
-    with pytest.raises(JournalError, match="it is not open"):
+    with pytest.raises(ClosedError, match="it is closed"):
         await database.read("SELECT 1")
 
 

@@ -54,7 +54,7 @@ def test_a_line_of_csv() -> None:
     }
 
 
-@pytest.mark.parametrize("message", ["=1+1", "+1", "-1", "@x", "\t=1", "\r=1"])
+@pytest.mark.parametrize("message", ["=1+1", "+1", "-1", "@x", "\t=1", "\r=1", "\n=1", "\uff1d1"])
 def test_no_cell_is_a_formula(message: str) -> None:
     """An apostrophe keeps spreadsheets from running it."""
     assert cells(message)["message_before"] == f"'{message}"

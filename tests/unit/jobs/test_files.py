@@ -15,6 +15,7 @@ from presence_async.jobs.files import (
     APPLICATION,
     VERSION,
     check_marks,
+    drop_empty_rest,
     drop_index,
     file_errors,
     has_rest,
@@ -58,25 +59,42 @@ def test_a_later_version(tmp_path: Path) -> None:
 def test_a_new_file_is_ours_alone(tmp_path: Path) -> None:
     """It lies beside its later place; what an earlier process left there goes."""
     path = tmp_path / "moves.journal"
-    other = tmp_path / ".moves.journal.note"
-    other.touch()
-    left = new_file(path)
-    new = new_file(path)
-    assert not left.exists()
-    assert new.parent == tmp_path
-    assert stat.S_IMODE(new.stat().st_mode) == 0o600
-    assert other.exists()
+    others = {".moves.journal.note", ".moves.journal.undo.abcd_123.new"}
+    left = {f".moves.journal.abcd_123.new{end}" for end in ("", "-journal", "-wal", "-shm")}
+    for name in others | left:
+        (tmp_path / name).touch()
+    with new_file(path) as new:
+        assert new.parent == tmp_path
+        assert stat.S_IMODE(new.stat().st_mode) == 0o600
+        assert {file.name for file in tmp_path.iterdir()} == others | {new.name}
+    assert {file.name for file in tmp_path.iterdir()} == others
+
+
+def test_a_new_file_that_is_gone_is_another_jobs_doing(tmp_path: Path) -> None:
+    """What fails for that says so; what fails with the file there is what it is."""
+    path = tmp_path / "moves.journal"
+
+    def fail(*, gone: bool) -> None:
+        with new_file(path) as new:
+            if gone:
+                new.unlink()
+            raise JournalError("disk I/O error")
+
+    with pytest.raises(JournalLockedError, match="another job is making"):
+        fail(gone=True)
+    with pytest.raises(JournalError, match="disk I/O error"):
+        fail(gone=False)
 
 
 def test_a_name_is_given_once(tmp_path: Path) -> None:
     """Who comes second, and who lost his file to another, hears of the other."""
     path = tmp_path / "moves.journal"
-    new = new_file(path)
+    new = tmp_path / "new"
     new.write_bytes(b"first")
     name_file(new, path)
     with pytest.raises(JournalLockedError, match="another job is making"):
-        name_file(new_file(path), path)
-    new.unlink(missing_ok=True)
+        name_file(new, path)
+    new.unlink()
     path.unlink()
     with pytest.raises(JournalLockedError, match="another job is making"):
         name_file(new, path)
@@ -88,8 +106,8 @@ def test_where_folders_cannot_be_opened(tmp_path: Path, monkeypatch: pytest.Monk
     def refuse(*_: object) -> int:
         raise PermissionError
 
-    path = tmp_path / "moves.journal"
-    new = new_file(path)
+    path, new = tmp_path / "moves.journal", tmp_path / "new"
+    new.touch()
     monkeypatch.setattr(files.os, "open", refuse)
     name_file(new, path)
     assert path.exists()
@@ -104,6 +122,12 @@ def test_what_a_dead_process_leaves(tmp_path: Path) -> None:
     assert not has_rest(path)
     rest.write_bytes(b"x")
     assert has_rest(path)
+    drop_empty_rest(path)
+    assert rest.exists()
+    rest.write_bytes(b"")
+    drop_empty_rest(path)
+    drop_empty_rest(path)
+    assert not rest.exists()
 
 
 def test_a_look_cannot_write(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from unit.jobs.vendor import (
     plan,
     planned,
     run,
+    run_of,
 )
 
 from presence_async.errors import (
@@ -34,6 +35,7 @@ from presence_async.errors import (
     RateLimitedError,
     ServerError,
 )
+from presence_async.fanout import FanOut
 from presence_async.jobs.entries import Counts, Entry
 from presence_async.jobs.running import Chunks, dry_run
 
@@ -190,6 +192,65 @@ async def test_an_item_left_behind_is_settled_and_sent_again() -> None:
     assert vendor.shown["u1"][0] == OTHER
     assert entries.all()[0].sends == 2
     assert isinstance(entries.all()[1].error, PresenceConnectionError)
+
+
+async def test_what_is_left_behind_settles_together() -> None:
+    """It was lost before the run began, so many chunks take no longer than one."""
+    users = [f"u{number}" for number in range(40)]
+    vendor, entries = world(*users)
+    for number in range(40):
+        entries.kept[number] |= {"state": "in flight", "since": NOON, "sends": 1}
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    summary = await run(vendor, entries, concurrency=1)
+    assert (summary.applied, summary.repeated) == (40, 40)
+    assert SETTLING <= loop.time() - began < 2 * SETTLING
+
+
+async def test_failed_items_are_opened_again() -> None:
+    """The rejected to be sent, the unknown to be looked at first."""
+    vendor, entries = world()
+    vendor.shown["u4"] = BUSY, -5.0
+    for number, state in ((1, "rejected"), (2, "rejected"), (3, "unknown"), (4, "unchanged")):
+        entries.kept[number] |= {"state": state, "since": NOON}
+    one, _, _ = run_of(vendor, entries)
+    await one.reopen()
+    assert entries.states() == {
+        "u0": "planned",
+        "u1": "planned",
+        "u2": "planned",
+        "u3": "in flight",
+        "u4": "unchanged",
+    }
+    summary = await run(vendor, entries)
+    assert (summary.applied, summary.unchanged, summary.repeated) == (4, 1, 1)
+
+
+async def test_what_was_applied_before_the_job_is_stopped_is_told() -> None:
+    """Of a chunk in halves the first is applied, and the second is refused for now."""
+    vendor, entries = world("u0", "u1")
+    bad = InvalidRequestError("bad", status=400), RateLimitedError("spent", status=429)
+    vendor.write_fates = [("before", bad[0]), None, ("before", bad[1])]
+    told: list[Entry] = []
+    with pytest.raises(RateLimitedError):
+        await run(vendor, entries, told=told)
+    assert [(entry.user_id, entry.state) for entry in told] == [("u0", "applied")]
+
+
+async def test_cancelled_anywhere_the_counts_are_those_of_the_journal() -> None:
+    """And whatever is journaled is told, once."""
+    for milliseconds in range(0, 1400, 7):
+        vendor, entries = world()
+        vendor.write_fates = [None, ("after", lost())]
+        told: list[Entry] = []
+        one, chunks, counts = run_of(vendor, entries, told=told, settling_time=0.3)
+        async with FanOut[object](one.step, chunks, concurrency=2) as work:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(milliseconds / 1000):
+                    await anext(work, None)
+        assert counts.summary == entries.counts().summary
+        done = [user for user, state in entries.states().items() if state == "applied"]
+        assert sorted(entry.user_id for entry in told) == done
 
 
 async def test_without_settling_an_item_left_behind_is_sent_again() -> None:
@@ -351,5 +412,6 @@ def test_a_crash_anywhere_loses_nothing(
 
 def test_an_entry_is_what_its_body_says() -> None:
     """The twin and the journal keep the body, not what was made of it."""
-    entry = planned("u9", body=json.dumps({"id": "u9", "message": "x"}).encode())
+    entry = planned("u9", body=json.dumps({"id": "u9", "sourceId": "s", "message": "x"}).encode())
     assert entry.wanted.message == "x"
+    assert (entry.user_id, entry.source, entry.registered) == ("u9", "s", True)

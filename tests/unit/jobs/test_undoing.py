@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from presence_async.jobs.entries import Entry
 
 BEFORE = UcUserPresence(presence_definition=PresenceDefinition(id=MEAL), message="lunch")
-ONLY_MESSAGE = b'{"id":"u","source":"x","message":"new"}'
+ONLY_MESSAGE = b'{"id":"u","sourceId":"desk","message":"new"}'
 
 
 def applied(**fields: Any) -> Entry:
@@ -44,9 +44,9 @@ def test_definition_and_message_are_put_back() -> None:
 
 def test_a_message_is_put_back_alone() -> None:
     """The definition was not asked for; but it must still be the one there was then."""
-    entry = applied(body=ONLY_MESSAGE, registered=True)
+    entry = applied(body=ONLY_MESSAGE)
     after = UserPresence(presence_definition=PresenceDefinition(id=MEAL), message=None)
-    item = MutableUserPresence(id="u", source_id="purecloud", message="lunch")
+    item = MutableUserPresence(id="u", source_id="desk", message="lunch")
     assert taken_back(entry) == (item, Wanted(None, "new"))
     entry.after = after
     assert taken_back(entry) == (item, Wanted(MEAL, "new"))

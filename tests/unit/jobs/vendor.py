@@ -135,16 +135,8 @@ class MemoryEntries:
     async def next_chunk(self, state: State, after: int) -> list[Entry]:
         """As the journal."""
         await asyncio.sleep(0.001)
-        chunks = [
-            entry.chunk
-            for number, entry in self.entries.items()
-            if self.kept[number]["state"] == state and entry.chunk > after
-        ]
-        return [
-            entry
-            for entry in self.all()
-            if chunks and entry.chunk == min(chunks) and entry.state == state
-        ]
+        found = [entry for entry in self.all() if entry.state == state and entry.number > after]
+        return [entry for entry in found if entry.chunk == found[0].chunk]
 
     def all(self) -> list[Entry]:
         """Every entry as it is kept."""
@@ -185,12 +177,12 @@ def planned(
     **fields: Any,
 ) -> Entry:
     """An entry that asks for Busy."""
-    wire = {"id": user, "source": "purecloud", "presenceDefinition": {"id": BUSY}}
-    return Entry.of(
-        user,
-        "purecloud",
+    wire: dict[str, Any] = {"id": user, "source": "purecloud"}
+    wire["presenceDefinition"] = {"id": BUSY}
+    if registered:
+        wire["sourceId"] = wire.pop("source")
+    return Entry.from_journal(
         body or json.dumps(wire).encode(),
-        registered=registered,
         number=number,
         chunk=chunk,
         guard=guard,
@@ -203,22 +195,31 @@ def plan(users: Sequence[str], size: int = 2) -> list[Entry]:
     return [planned(user, number, number // size) for number, user in enumerate(users)]
 
 
-async def run(
+def run_of(
     vendor: Vendor,
     entries: MemoryEntries,
     *,
     concurrency: int = 2,
     settle: bool = True,
+    settling_time: float = SETTLING,
     told: list[Entry] | None = None,
-) -> JobSummary:
-    """One run, as the job makes it."""
+) -> tuple[Run, Chunks, Counts]:
+    """A run as the job makes it, with its chunks and counts."""
     counts = entries.counts()
     going = asyncio.Event()
     going.set()
     chunks = Chunks(entries, counts, going)
     report: Callable[[Sequence[Entry]], object] = (told if told is not None else []).extend
-    options = Options(concurrency, settle, SETTLING, wall=lambda: vendor.now)
+    options = Options(concurrency, settle, settling_time, wall=lambda: vendor.now)
     one = Run(entries, counts, chunks, send=vendor.send, options=options, report=report)
+    return one, chunks, counts
+
+
+async def run(
+    vendor: Vendor, entries: MemoryEntries, *, concurrency: int = 2, **options: Any
+) -> JobSummary:
+    """One run to its end, or to what stops it."""
+    one, chunks, counts = run_of(vendor, entries, concurrency=concurrency, **options)
     async with FanOut[object](one.step, chunks, concurrency=concurrency) as work:
         async for _ in work:
             pass

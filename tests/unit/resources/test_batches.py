@@ -48,6 +48,15 @@ def test_every_batch_is_within_both_limits_and_as_full_as_can_be(
 
 
 @pytest.mark.parametrize(("head", "tail"), FRAMES)
+@pytest.mark.parametrize(("more", "batches"), [(0, [3, 1]), (1, [2, 2])])
+def test_every_byte_counts(head: bytes, tail: bytes, more: int, batches: list[int]) -> None:
+    """Frame and commas too: what fills a body exactly is one batch, one byte more is none."""
+    room = BODY_LIMIT - len(head) - len(tail) - 2 * len(b",")
+    rows = [Row(b"x" * 1000), Row(b"x" * 1000), Row(b"x" * (room - 2000 + more)), Row(b"x" * 9)]
+    assert [len(batch) for batch in Envelope(head, tail, 50).batches(rows)] == batches
+
+
+@pytest.mark.parametrize(("head", "tail"), FRAMES)
 def test_a_row_that_fits_nowhere_is_refused(head: bytes, tail: bytes) -> None:
     """The largest row fills a body to the last byte; one byte more is refused by name."""
     envelope = Envelope(head, tail, 50)

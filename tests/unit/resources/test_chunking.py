@@ -52,6 +52,15 @@ def test_dedupe_window_forgets_and_all_does_not() -> None:
     assert [reads(ids, "all") for ids in (near, far)] == [1, 1]
 
 
+@pytest.mark.parametrize("before", [0, 49, 9_849, 9_899, 9_949, 9_998, 9_999])
+def test_the_window_is_not_an_id_shorter(before: int) -> None:
+    """An id that was there ten thousand ids ago is known, wherever it stood."""
+    ids = [f"u{number}" for number in range(before)]
+    ids += ["a", *(f"v{number}" for number in range(DEDUPE_WINDOW - 1)), "a"]
+    chunks = chunked(iter(ids), "window")
+    assert [user_id for chunk in chunks for user_id in chunk].count("a") == 1  # type: ignore[union-attr]
+
+
 def test_the_window_counts_from_the_last_time_an_id_was_there() -> None:
     """An id that comes again and again within ten thousand others is read once."""
     others = (f"u{number}" for number in range(6 * DEDUPE_WINDOW))

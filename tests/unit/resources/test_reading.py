@@ -190,6 +190,27 @@ async def test_a_bulk_read_that_worked_once_is_not_given_up() -> None:
     assert vendor.bulk_reads[-1] == ["c", "d"]
 
 
+async def test_unknown_users_in_both_halves_of_the_very_first_chunk() -> None:
+    """A user of theirs who is there tells whether the source has a bulk read."""
+    vendor = Vendor(unknown=["u0", "u49"])
+    vendor.unknown_is_404 = True
+    reader = vendor.reader("Outlook")
+    outcomes = await reader.read(IDS)
+    assert [o.user_id for o in outcomes if o.status == "missing"] == ["u0", "u49"]
+    assert vendor.bulk_reads[3:] == [["u1"]]
+    await reader.read(["a", "b"])
+    assert vendor.bulk_reads[4:] == [["a", "b"]]
+
+
+async def test_a_source_where_nobody_is() -> None:
+    """Nobody there to ask for: it is read singly from then on."""
+    vendor = Vendor(bulk=False, unknown=IDS)
+    reader = vendor.reader("Outlook")
+    assert set(statuses(await reader.read(IDS)).values()) == {"missing"}
+    assert len(vendor.bulk_reads) == 3
+    assert reader.chunk_size == 1
+
+
 @pytest.mark.parametrize("size", [1, 2, 3, 50])
 async def test_a_source_without_bulk_is_read_singly(size: int) -> None:
     """Once that is known, for good; a single id is no exception."""
@@ -200,11 +221,11 @@ async def test_a_source_without_bulk_is_read_singly(size: int) -> None:
     assert [outcome.status for outcome in outcomes] == expected
     assert all(o.presence.user_id == o.user_id for o in outcomes if o.presence)
     asked = len(vendor.bulk_reads)
-    assert asked <= 3
+    assert asked <= 4
     assert reader.chunk_size == (1 if size > 1 else 50)
     await reader.read(["x", "y", "z"])
     await reader.read(["v", "w"])
-    assert len(vendor.bulk_reads) == (asked if size > 1 else 1 + 3)
+    assert len(vendor.bulk_reads) == (asked if size > 1 else 1 + 4)
 
 
 async def test_single_reads_fail_one_by_one() -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from presence_async import parse_json_lines
-from presence_async.errors import PermissionDeniedError
+from presence_async.errors import InvalidRequestError, PermissionDeniedError
 from presence_async.models import MutableUserPresence, PresenceDefinition
 from presence_async.rows import BadRow, RowsError, UpdateRow
 
@@ -141,6 +142,36 @@ async def test_a_user_and_source_that_came_before(api: FakeApi) -> None:
         BadRow(4, "", "line 2 is about the same user and source"),
         BadRow(5, "", "line 3 is about the same user and source"),
     )
+
+
+@pytest.mark.parametrize(
+    ("rows", "field"),
+    [
+        (None, "rows"),
+        ("user_id", "rows"),
+        ([None], "rows[0]"),
+        ([UpdateRow(line=2, email="ada@example.com"), {"user_id": "u"}], "rows[1]"),
+    ],
+)
+async def test_what_is_no_row(api: FakeApi, rows: Any, field: str) -> None:
+    """It is refused by its place, before any request."""
+    with pytest.raises(InvalidRequestError) as caught:
+        await api.client.bulk.resolve(rows)
+    assert caught.value.field == field
+    assert not isinstance(caught.value, RowsError)
+    assert api.sent == []
+
+
+async def test_many_rows_leave_the_loop_its_turns(api: FakeApi) -> None:
+    """Others run in between."""
+    rows = [UpdateRow(line=n, user_id=f"u{n}", message="m") for n in range(5_000)]
+    resolving = asyncio.ensure_future(api.client.bulk.resolve(rows))
+    turns = 0
+    while not resolving.done():
+        await asyncio.sleep(0)
+        turns += 1
+    assert turns >= 50
+    assert [item.id for item in await resolving] == [row.user_id for row in rows]
 
 
 async def test_a_list_that_may_not_be_read(api: FakeApi) -> None:

@@ -320,8 +320,52 @@ def test_the_read_back_asks_for_each_source_once() -> None:
         "/api/v2/users/presences/purecloud/bulk?id=a&id=b",
         "/api/v2/users/presences/Out%20look/bulk?id=b&id=c",
         "/api/v2/presence/users/b/primarysource",
+        "/api/v2/users/presences/Out%20look/bulk?id=b&id=c",
         "/api/v2/users/presences/s-1/bulk?id=d",
     ]
+
+
+class Busy(World):
+    """Somebody changes presences whenever a primary source is read: that takes its time."""
+
+    def __init__(self, **definitions: str) -> None:
+        super().__init__()
+        self.definitions = definitions
+
+    async def send(self, request: Request) -> Response:
+        """One request in, one 2xx response out."""
+        if request.target.endswith("/primarysource"):
+            await asyncio.sleep(30)
+            for user, definition in self.definitions.items():
+                self.change("they", user, definition)
+        return await super().send(request)
+
+
+@pytest.mark.parametrize(
+    ("definition", "expected"),
+    [
+        (OTHER, ["applied", "superseded", "superseded"]),
+        (BUSY, ["applied", "open", "applied"]),
+    ],
+)
+def test_who_moves_on_while_primary_sources_are_read(definition: str, expected: Any) -> None:
+    """They are left alone, and of whom nobody asked for the source nothing is known."""
+    world = Busy(b=definition, c=definition)
+    world.has("a", "b", "c").shown["a", "purecloud"].definition = BUSY
+
+    async def main() -> None:
+        rows = await rows_of(
+            ("a", UserPresence(primary=True, **TO_BUSY)),
+            ("b", UserPresence(primary=True, **TO_BUSY)),
+            ("c", BUSY),
+        )
+        for one in rows:
+            one.sent = Moment.now()
+        await asyncio.sleep(3)
+        judged = await read_back(world.send, rows)
+        assert [judged[one].verdict for one in rows] == expected
+
+    dry(main())
 
 
 @pytest.mark.parametrize(

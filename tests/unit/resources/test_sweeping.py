@@ -123,8 +123,20 @@ async def test_a_stretch_is_said_again_after_a_time_without(
             await asyncio.sleep(60)
         assert poll.statistics.stretched > 6
         assert len(warnings(caplog)) == 2
-        # The forecast sees nothing wrong, so it is no help.
-        assert all("; answers are slow, or something else" in text for text in warnings(caplog))
+
+
+async def test_a_stretch_that_the_forecast_does_not_know_of(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Another poll of the same client, say: then there is something else to look for."""
+    vendor = Vendor()
+    usual = vendor.forecast(50, 10)
+    vendor.forecast = lambda users, interval: usual  # type: ignore[method-assign]
+    async with vendor.poll(users(50), interval=10):
+        vendor.latency = 12.0
+        await asyncio.sleep(60)
+    (text,) = warnings(caplog)
+    assert text.endswith(f"{usual}; something else uses the lane, or the vendor asks to pause")
 
 
 async def test_a_source_without_bulk_is_read_user_by_user(

@@ -82,6 +82,25 @@ async def test_what_an_item_asks_for(
     assert (row.sent, row.latest, row.repeated) == (None, None, False)
 
 
+async def test_others_get_their_turn_while_many_items_are_checked() -> None:
+    """A job of a hundred thousand items would stop the loop for seconds."""
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    task = asyncio.ensure_future(others())
+    checked = await checked_items(((f"u{number}", "d") for number in range(1000)), "PURECLOUD")
+    assert turns >= 9
+    turns = 0
+    assert len(await encoded(checked, SystemPresences(no_network, BuiltinIds()))) == 1000
+    assert turns >= 9
+    task.cancel()
+
+
 async def test_items_may_come_from_an_async_iterator() -> None:
     """They are taken to the end, and a bad one is named by its place all the same."""
 
