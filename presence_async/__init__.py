@@ -64,6 +64,15 @@ _HOMES = {
     "presence_async.jobs.entries": ("DryRunOutcome", "JobOutcome", "JobSummary"),
     "presence_async.jobs.job": ("BulkUpdateJob",),
     "presence_async.limiter": ("RateLimitStatus",),
+    "presence_async.live.outputs": (
+        "Connected",
+        "Disconnected",
+        "Folded",
+        "Gap",
+        "Rejected",
+        "StreamEvent",
+    ),
+    "presence_async.live.stream": ("PresenceStream", "StreamStatistics"),
     "presence_async.models": (
         "UNSET",
         "AgentActivityEvent",

@@ -73,6 +73,18 @@ from presence_async.jobs.job import (
 from presence_async.limiter import (
     RateLimitStatus as RateLimitStatus,
 )
+from presence_async.live.outputs import (
+    Connected as Connected,
+    Disconnected as Disconnected,
+    Folded as Folded,
+    Gap as Gap,
+    Rejected as Rejected,
+    StreamEvent as StreamEvent,
+)
+from presence_async.live.stream import (
+    PresenceStream as PresenceStream,
+    StreamStatistics as StreamStatistics,
+)
 from presence_async.models import (
     UNSET as UNSET,
     AgentActivityEvent as AgentActivityEvent,

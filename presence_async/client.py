@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import os
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
@@ -11,8 +10,6 @@ import attrs
 
 from presence_async.config import CallOptions, ClientConfig, Endpoints, ProxySettings
 from presence_async.environment import options_from
-from presence_async.errors import ConfigurationError
-from presence_async.grants import Auth
 from presence_async.session import PresenceSession
 
 if TYPE_CHECKING:
@@ -26,8 +23,10 @@ if TYPE_CHECKING:
     from presence_async.auth import OnRefreshToken
     from presence_async.config import Lane, Pacing
     from presence_async.forecast import SweepForecast
+    from presence_async.grants import Auth
     from presence_async.hooks import Hook
     from presence_async.limiter import RateLimitStatus
+    from presence_async.live.stream import PresenceStream
     from presence_async.resources.coalescing import CoalescedReads
     from presence_async.resources.polling import PresencePoll
     from presence_async.resources.system_presences import BuiltinIds
@@ -124,7 +123,6 @@ class PresenceClient:
         Raises:
             ConfigurationError: Whatever of this cannot work, before anything is opened.
         """
-        _check_objects(auth, hook, on_refresh_token)
         config = ClientConfig(
             endpoints=Endpoints.of(
                 region=region,
@@ -231,13 +229,9 @@ class PresenceClient:
         Raises:
             ConfigurationError: A value out of range.
         """
-        changes: dict[str, Any] = {
-            "timeout": timeout,
-            "max_wait": max_wait,
-            "retries": retries,
-            "lane": lane,
-            "pacing": pacing,
-        }
+        names = ("timeout", "max_wait", "retries", "lane", "pacing")
+        values = (timeout, max_wait, retries, lane, pacing)
+        changes: dict[str, Any] = dict(zip(names, values, strict=True))
         given = {name: value for name, value in changes.items() if value is not None}
         derived = object.__new__(type(self))
         options = attrs.evolve(self._options, **given)
@@ -315,6 +309,30 @@ class PresenceClient:
             forecast=partial(self.forecast, concurrency=concurrency),
         )
 
+    def stream(self, user_ids: Iterable[str] = (), *, topics: Iterable[str] = ()) -> PresenceStream:
+        """Presences as they change, over notification channels: 20,000 users at most.
+
+            async with client.stream(user_ids) as stream:
+                async for event in stream:
+                    ...  # a notification, or a Gap: read event.users now
+
+        It reconnects by itself and costs next to no requests: docs/live.md.
+
+        Args:
+            user_ids: User ids, for the presence of each.
+            topics: Names of other topics (`user_topic` makes them), combined ones as well.
+
+        Returns:
+            An async iterator of events. It raises what nothing helps against, and ClosedError.
+
+        Raises:
+            InvalidRequestError: An argument that is none of these, or too many.
+        """
+        from presence_async.live.stream import PresenceStream  # noqa: PLC0415  # as above
+
+        send = partial(self._session.send, options=self._options)
+        return PresenceStream(self._session, send, user_ids=user_ids, topics=topics)
+
     def forecast(
         self, users: int | Sized, interval: float | None = None, *, concurrency: int = 16
     ) -> SweepForecast:
@@ -375,16 +393,3 @@ class PresenceClient:
         # Also asked for in tracebacks with local variables, when __init__ raised.
         session = getattr(self, "_session", None)
         return f"<PresenceClient {'not made' if session is None else session.describe()}>"
-
-
-def _check_objects(auth: Any, hook: Any, on_refresh_token: Any) -> None:
-    """The arguments that are neither numbers nor texts."""
-    if not isinstance(auth, Auth):
-        raise ConfigurationError(
-            f"auth must be one of the grants, such as ClientCredentials, not {type(auth).__name__}"
-        )
-    for name, callback in (("hook", hook), ("on_refresh_token", on_refresh_token)):
-        if callback is not None and not callable(callback):
-            raise ConfigurationError(f"{name} must be callable, not {type(callback).__name__}")
-    if inspect.iscoroutinefunction(hook):
-        raise ConfigurationError("hook must be a plain function: nobody awaits it")

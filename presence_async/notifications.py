@@ -47,6 +47,7 @@ __all__ = [
     "check_topic",
     "check_topics",
     "read_notification",
+    "single_topics",
     "split_topic",
     "user_topic",
 ]
@@ -118,6 +119,12 @@ def split_topic(name: str) -> UserTopics | None:
         return None
     suffixes = tuple(listed.split("&")) if combined else (suffix,)
     return UserTopics(user_id, suffixes) if user_id and all(suffixes) else None
+
+
+def single_topics(name: str) -> list[str]:
+    """The plain topics that a name stands for, such as events come under."""
+    topic = split_topic(name)
+    return [f"{_USERS}{topic.user_id}.{one}" for one in topic.suffixes] if topic else [name]
 
 
 def check_topic(field: str, name: Any) -> str:

@@ -8,6 +8,7 @@ session knows no endpoint.
 from __future__ import annotations
 
 import asyncio
+import inspect
 import logging
 import os
 import random
@@ -40,11 +41,13 @@ from presence_async.sending import SendPath
 from presence_async.transport import Exchange, Transport
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Sized
+    from collections.abc import Callable, Coroutine, Iterable, Sized
 
     import aiohttp
 
     from presence_async.config import CallOptions, ClientConfig, Lane
+    from presence_async.secret import Secret
+    from presence_async.transport import Socket
     from presence_async.wire import Request, Response
 
 __all__ = ["PresenceSession"]
@@ -74,6 +77,7 @@ class PresenceSession:
         http: aiohttp.ClientSession | None = None,
         chance: Callable[[], float] = random.random,
     ) -> None:
+        _check_objects(auth, hook, on_refresh_token)
         if config.endpoints.login is None and not isinstance(auth, StaticToken):
             raise ConfigurationError("base_url needs a login_url beside it, but for a StaticToken")
         self._config = config
@@ -180,6 +184,27 @@ class PresenceSession:
         """End `closable` when the session closes (if it still lives then)."""
         self.check_usable()
         self._adopted.add(closable)
+
+    @property
+    def adopted(self) -> Iterable[Closable]:
+        """What was adopted and is still referred to."""
+        return tuple(self._adopted)
+
+    def admits_socket(self, connect_uri: Secret) -> bool:
+        """Whether a WebSocket may be opened at an address that the API gave."""
+        return self._config.endpoints.admits_socket(connect_uri)
+
+    async def open_socket(self, connect_uri: Secret) -> Socket:
+        """Open a WebSocket, past the API's limiter and without a token. Who opens it ends it.
+
+        Raises:
+            ConfigurationError: An address that is not admitted.
+            PresenceError: It could not be opened; `status` is that of a refusal.
+        """
+        self.check_usable()
+        if not self.admits_socket(connect_uri):
+            raise ConfigurationError("the API gave the address of a socket outside its domain")
+        return await self._transport.open_socket(connect_uri, {"User-Agent": self._user_agent})
 
     def rate_limit(self) -> RateLimitStatus:
         """The request budget right now."""
@@ -356,3 +381,16 @@ class PresenceSession:
 def _hasty(options: CallOptions) -> bool:
     """Whether a call waits for less than one turn of the budget."""
     return min(options.max_wait, options.timeout) < LONGEST_TURN
+
+
+def _check_objects(auth: Any, hook: Any, on_refresh_token: Any) -> None:
+    """The arguments that are neither numbers nor texts."""
+    if not isinstance(auth, Auth):
+        raise ConfigurationError(
+            f"auth must be one of the grants, such as ClientCredentials, not {type(auth).__name__}"
+        )
+    for name, callback in (("hook", hook), ("on_refresh_token", on_refresh_token)):
+        if callback is not None and not callable(callback):
+            raise ConfigurationError(f"{name} must be callable, not {type(callback).__name__}")
+    if inspect.iscoroutinefunction(hook):
+        raise ConfigurationError("hook must be a plain function: nobody awaits it")

@@ -54,17 +54,17 @@ TABLE = {
         "auth calls errors fanout forecast grants hooks ledger limiter pacing routes sending "
         "transport",
         "",
-        "config wire aiohttp",
+        "config secret wire aiohttp",
     ),
     "resources": Row(
         "converter errors failures fanout forecast models notifications outcomes routes rows wire",
         "attrs",
     ),
-    "live": Row("errors models notifications retry", "attrs", "secret"),
+    "live": Row("errors models notifications resources retry secret", "attrs", "wire"),
     "client": Row(
-        "config environment errors grants resources session",
+        "config environment live resources session",
         "attrs",
-        "auth forecast hooks limiter aiohttp",
+        "auth forecast grants hooks limiter aiohttp",
     ),
     "jobs": Row("converter errors fanout models outcomes resources", "aiosqlite attrs", "client"),
     "simulator": Row("", "aiohttp attrs orjson"),
@@ -100,7 +100,8 @@ PURE = [
 ]
 # The pure part of a unit that is not pure as a whole.
 PURE_MODULES = [
-    f"live/{name}.py" for name in ("coverage", "link", "machine", "outputs", "rejections")
+    f"live/{name}.py"
+    for name in ("coverage", "inbox", "link", "machine", "outputs", "rejections", "sharding")
 ]
 IMPURE_MODULES = {"asyncio", "time", "random", "os", "socket", "threading", "secrets"}
 # A fresh PKCE verifier is the one thing made of chance, and made on request only.

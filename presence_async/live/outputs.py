@@ -21,12 +21,14 @@ __all__ = [
     "Disconnected",
     "Event",
     "Failed",
+    "Folded",
     "Gap",
     "OpenSocket",
     "Output",
     "Reason",
     "Rejected",
     "SendText",
+    "StreamEvent",
     "Subscribe",
 ]
 
@@ -83,7 +85,13 @@ Command: TypeAlias = CreateChannel | Subscribe | OpenSocket | SendText | CloseSo
 
 @attrs.frozen
 class Connected:
-    """The socket is proven to be alive."""
+    """The socket is proven to be alive.
+
+    Attributes:
+        channel: Which of the channels of a stream, from 1; the machine knows of no others.
+    """
+
+    channel: int = 0
 
 
 @attrs.frozen
@@ -93,10 +101,12 @@ class Disconnected:
     Attributes:
         since: When that was.
         reason: What ended it.
+        channel: As above.
     """
 
     since: float
     reason: Reason
+    channel: int = 0
 
 
 @attrs.frozen
@@ -128,6 +138,19 @@ class Rejected:
 
 
 @attrs.frozen
+class Folded:
+    """A slow consumer's marker: the next notification stands for others that are gone.
+
+    Attributes:
+        topic: Its topic.
+        count: How many there were before it that were never taken.
+    """
+
+    topic: str
+    count: int
+
+
+@attrs.frozen
 class Failed:
     """The end: nothing will help against this error."""
 
@@ -136,3 +159,5 @@ class Failed:
 
 Event: TypeAlias = Connected | Disconnected | Gap | Rejected | Failed | Notification
 Output: TypeAlias = Command | Event
+StreamEvent: TypeAlias = Connected | Disconnected | Gap | Rejected | Folded | Notification
+"""What a stream gives."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from presence_async.models import ChannelTopic
-from presence_async.notifications import split_topic
+from presence_async.notifications import single_topics
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -25,7 +25,7 @@ def rejected_topics(
     said = {topic.id.casefold(): topic for topic in answer.entities if topic.id}
     rejected = []
     for name in asked:
-        parts = _parts(name) if name.casefold() not in said else [name]
+        parts = single_topics(name) if name.casefold() not in said else [name]
         for found in (said.get(part.casefold()) for part in parts):
             if found is None or found.state == "Rejected":
                 reason = "not in the answer" if found is None else found.rejection_reason
@@ -40,8 +40,3 @@ def rejected_topics(
                 )
                 break
     return tuple(rejected)
-
-
-def _parts(name: str) -> list[str]:
-    topic = split_topic(name)
-    return [f"v2.users.{topic.user_id}.{one}" for one in topic.suffixes] if topic else [name]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
 import aiohttp
 from aiohttp.payload import BytesPayload
@@ -26,7 +26,15 @@ from presence_async.errors import (
 )
 from presence_async.secret import MaskedStr
 from presence_async.silence import Silence
-from presence_async.transport._reasons import SILENT, is_stale, proxy_reason, translated
+from presence_async.transport._connector import Connector
+from presence_async.transport._reasons import (
+    SILENT,
+    OnceError,
+    is_stale,
+    proxy_reason,
+    translated,
+)
+from presence_async.transport._sockets import Socket
 from presence_async.wire import Response
 
 if TYPE_CHECKING:
@@ -34,13 +42,13 @@ if TYPE_CHECKING:
 
     from aiohttp.abc import AbstractStreamWriter
     from aiohttp.client_middlewares import ClientHandlerType
-    from aiohttp.client_proto import ResponseHandler
     from aiohttp.connector import Connection
 
     from presence_async.config import ClientConfig, ProxySettings
     from presence_async.routes import Route
+    from presence_async.secret import Secret
 
-__all__ = ["Exchange", "Transport"]
+__all__ = ["Exchange", "Socket", "Transport"]
 
 # They say who we are, where to, or how our bodies are to be read.
 _OURS: Final = (
@@ -53,20 +61,13 @@ _OURS: Final = (
     "Proxy-Authorization",
     "Transfer-Encoding",
 )
+# How connections are made, whatever goes over them.
+_NETWORK: Final = ("ssl", "proxy", "proxy_headers")
+_SESSION_CLOSED: Final = "the given ClientSession was closed"
 # What aiohttp itself sends a second time on a connection that turns out to be dead.
 _RESENT_BY_AIOHTTP: Final = frozenset({"GET", "HEAD", "PUT", "DELETE"})
 # Two for a token; a few more while a new one takes its place.
 _PREPARED_AT_MOST: Final = 8
-# Aborted connections end in the next turns of the loop; this is only a safety net.
-_ABORT_SECONDS: Final = 1.0
-
-
-class _OnceError(Exception):
-    """Carries what a send failed with past aiohttp, which sends again on some of it."""
-
-    def __init__(self, reason: aiohttp.ClientError | OSError) -> None:
-        super().__init__()
-        self.reason = reason
 
 
 class _TooLongError(Exception):
@@ -74,7 +75,7 @@ class _TooLongError(Exception):
 
 
 _EXPECTED: Final = (
-    _OnceError,
+    OnceError,
     _TooLongError,
     aiohttp.ClientError,
     OSError,
@@ -93,7 +94,7 @@ async def _once(
     try:
         return await handler(request)
     except (aiohttp.ClientError, OSError) as error:
-        raise _OnceError(error) from None
+        raise OnceError(error) from None
 
 
 def _watched(silence: Silence) -> type[aiohttp.ClientResponse]:
@@ -105,7 +106,7 @@ def _watched(silence: Silence) -> type[aiohttp.ClientResponse]:
             try:
                 return await super().start(connection)
             except (aiohttp.ClientError, OSError) as error:
-                raise _OnceError(error) from None
+                raise OnceError(error) from None
 
     return Answer
 
@@ -186,7 +187,7 @@ class Transport:
         if session is not None:
             _refuse_unsuited(session)
         self._silence = Silence(asyncio.get_running_loop(), config.read_timeout)
-        self._connector: _Connector | None = None
+        self._connector: Connector | None = None
         self._options: dict[str, Any] = {"allow_redirects": False}
         # No total: the call's own deadline covers it, and a total would also run while the
         # request waits for a connection.
@@ -196,7 +197,7 @@ class Transport:
             sock_read=None if session is None else config.read_timeout,  # see `_watched`
         )
         if session is None:
-            self._connector = _Connector(
+            self._connector = Connector(
                 config.connect_timeout, limit=config.pool_size, keepalive_timeout=config.keep_alive
             )
             session = aiohttp.ClientSession(
@@ -210,6 +211,7 @@ class Transport:
             # Also keeps the session's own middlewares out of our requests.
             self._options["middlewares"] = (_once,)
         self._session = session
+        self._connect_timeout = config.connect_timeout
         self._limit = config.max_response_bytes
         self._untunnelled: dict[str, str] = {}
         self._prepared: dict[int, tuple[Mapping[str, str], CIMultiDict[str]]] = {}
@@ -292,6 +294,28 @@ class Transport:
         failure.method, failure.path_template = route.method, route.template
         raise failure
 
+    async def open_socket(self, connect_uri: Secret, headers: Mapping[str, str]) -> Socket:
+        """Open a WebSocket with the same TLS and proxy settings, on a connection of its own.
+
+        Raises:
+            PresenceConnectionError: No connection, or it was refused, with `status`.
+            PresenceTimeoutError: The connection did not come in time.
+        """
+        own = None if self._connector is None else Connector(self._connect_timeout, limit=1)
+        connector = own or self._session.connector
+        if connector is None:
+            raise ClosedError(_SESSION_CLOSED)
+        network = {name: value for name, value in self._options.items() if name in _NETWORK}
+        fields = CIMultiDict(self._session.headers)
+        fields.update(headers)
+        socket = Socket(connector, own=own, connect_timeout=self._connect_timeout)
+        try:
+            await socket.open(connect_uri, fields, network)
+        except BaseException:
+            await socket.aclose()
+            raise
+        return socket
+
     def _fields(self, url: str, headers: Mapping[str, str]) -> CIMultiDict[str]:
         """The header fields as aiohttp wants them; those of a token are made once."""
         known, fields = self._prepared.get(id(headers), (None, None))
@@ -329,8 +353,8 @@ class Transport:
             if not self._session.closed:
                 raise error
             exchange.sent = False
-            return ClosedError("the given ClientSession was closed")
-        if isinstance(error, _OnceError):
+            return ClosedError(_SESSION_CLOSED)
+        if isinstance(error, OnceError):
             error = error.reason
             exchange.stale = route.method in _RESENT_BY_AIOHTTP and is_stale(error)
         failure, may_be_sent = translated(error)
@@ -344,43 +368,3 @@ def _proxy_headers(proxy: ProxySettings) -> dict[str, str]:
         return {}
     pair = f"{proxy.username}:{proxy.password.reveal() if proxy.password else ''}".encode()
     return {"Proxy-Authorization": MaskedStr(f"Basic {base64.b64encode(pair).decode()}")}
-
-
-class _Connector(aiohttp.TCPConnector):
-    """Knows every connection until it is gone, so that none outlives the client.
-
-    aiohttp forgets a connection when it closes it, but a TLS one whose other side keeps
-    silent then takes half a minute to go.
-    """
-
-    def __init__(self, connect_timeout: float, **options: Any) -> None:
-        super().__init__(**options)
-        self._connect_timeout = connect_timeout
-        self._alive: dict[asyncio.Future[None], asyncio.Transport] = {}
-
-    async def _create_connection(self, *args: Any) -> ResponseHandler:
-        # aiohttp's own timeouts leave out name look-ups and the answer of a proxy.
-        async with asyncio.timeout(self._connect_timeout):
-            try:
-                protocol = await super()._create_connection(*args)
-            except aiohttp.ClientConnectorError:
-                raise
-            except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
-                raise _OnceError(error) from None  # a proxy hung up
-        closed = protocol.closed
-        if closed is not None:  # else it is gone again already
-            self._alive[closed] = cast("asyncio.Transport", protocol.transport)
-            closed.add_done_callback(self._gone)
-        return protocol
-
-    def _gone(self, closed: asyncio.Future[None]) -> None:
-        del self._alive[closed]
-        # Looked at, so that asyncio does not report it as overlooked.
-        closed.exception()
-
-    async def abort(self) -> None:
-        """End what is still alive, without any farewell, and wait for it."""
-        for transport in self._alive.values():
-            transport.abort()
-        if self._alive:
-            await asyncio.wait(list(self._alive), timeout=_ABORT_SECONDS)

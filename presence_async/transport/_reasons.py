@@ -11,10 +11,18 @@ import aiohttp
 
 from presence_async.errors import PresenceConnectionError, PresenceError, PresenceTimeoutError
 
-__all__ = ["SILENT", "is_stale", "proxy_reason", "translated"]
+__all__ = ["SILENT", "OnceError", "is_stale", "proxy_reason", "translated"]
 
 _LOGGER: Final = logging.getLogger("presence_async.transport")
 SILENT: Final = "the server stopped answering"
+
+
+class OnceError(Exception):
+    """Carries what a send failed with past aiohttp, which sends again on some of it."""
+
+    def __init__(self, reason: aiohttp.ClientError | OSError) -> None:
+        super().__init__()
+        self.reason = reason
 
 
 def translated(error: Exception) -> tuple[PresenceError, bool]:

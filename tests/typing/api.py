@@ -20,15 +20,20 @@ from presence_async import (
     BadRow,
     BulkUpdateJob,
     Channel,
+    ChannelTopic,
     ChannelTopicEntityListing,
     ClientCredentials,
     ClosingNotice,
     CoalescedReads,
+    Connected,
     DecodeError,
+    Disconnected,
     DryRunOutcome,
     EventError,
     EventOutcome,
     FanOut,
+    Folded,
+    Gap,
     Hook,
     IntegrationPresenceNotification,
     JobOutcome,
@@ -53,11 +58,13 @@ from presence_async import (
     PresenceOutcome,
     PresencePoll,
     PresenceSettings,
+    PresenceStream,
     Progress,
     ProxySettings,
     RateLimitStatus,
     Record,
     RefreshToken,
+    Rejected,
     RequestFinished,
     RequestStarted,
     RowFailure,
@@ -66,6 +73,8 @@ from presence_async import (
     Secret,
     Source,
     StaticToken,
+    StreamEvent,
+    StreamStatistics,
     SystemNotification,
     SystemPresence,
     SystemPresenceName,
@@ -234,6 +243,32 @@ async def poller(client: PresenceClient, ids: list[str], more: AsyncIterator[str
         assert_type(change.user_id, str)
     client.poll(ids)  # type: ignore[call-arg]
     client.poll([1], interval=60)  # type: ignore[list-item]
+
+
+async def streamer(client: PresenceClient, ids: list[str]) -> None:
+    """Events of a stream, told apart to the last one."""
+    async with client.stream(ids, topics=[user_topic("a", "activity")]) as stream:
+        assert_type(stream, PresenceStream)
+        async for event in stream:
+            assert_type(event, StreamEvent)
+            match event:
+                case PresenceNotification():
+                    assert_type(event.user_id, str)
+                case Gap():
+                    assert_type(event.users, tuple[str, ...])
+                    assert_type(stream.when(event.since), datetime)
+                case Folded():
+                    assert_type(event.count, int)
+                case Connected() | Disconnected():
+                    assert_type(event.channel, int)
+                case Rejected():
+                    assert_type(event.topics, tuple[ChannelTopic, ...])
+                case _:
+                    assert_type(event.topic, str)
+        stream.add(["b"])
+        stream.remove(topics=[user_topic("a", "activity")])
+        assert_type(stream.statistics, StreamStatistics)
+    client.stream([1])  # type: ignore[list-item]
 
 
 async def loader_and_progress(client: PresenceClient, ids: list[str]) -> None:

@@ -31,6 +31,7 @@ from presence_async.notifications import (
     check_topic,
     check_topics,
     read_notification,
+    single_topics,
     split_topic,
 )
 
@@ -380,3 +381,13 @@ def test_any_name_is_accepted_or_refused(name: str) -> None:
         with pytest.raises(InvalidRequestError) as caught:
             check_topic("topic", name)
         assert caught.value.field == "topic"
+
+
+def test_a_combined_topic_stands_for_single_ones() -> None:
+    """Any other name stands for itself."""
+    assert single_topics("v2.users.u?presence&activity") == [
+        "v2.users.u.presence",
+        "v2.users.u.activity",
+    ]
+    assert single_topics("V2.Users.u.presence") == ["v2.users.u.presence"]
+    assert single_topics("v2.routing.queues.q.users") == ["v2.routing.queues.q.users"]

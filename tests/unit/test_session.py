@@ -11,7 +11,7 @@ from rawserver import (
     ok,
 )
 
-from presence_async import ClientCredentials, StaticToken
+from presence_async import ClientCredentials, Secret, StaticToken
 from presence_async.config import CallOptions, ClientConfig, Endpoints
 from presence_async.errors import (
     ClosedError,
@@ -113,4 +113,30 @@ async def test_a_forked_process_is_told_apart() -> None:
     with pytest.raises(ClosedError, match="opened before a fork; open one in this process"):
         await ask(session)
     session._pid, session._loop = own
+    await session.aclose()
+
+
+async def test_a_socket_is_opened_where_it_is_admitted_only() -> None:
+    """Within the domain of the API, and by an open session."""
+    session = session_for("https://api.mypurecloud.com")
+    good, bad = Secret("wss://streaming.mypurecloud.com/x"), Secret("wss://elsewhere.test/x")
+    assert session.admits_socket(good)
+    assert not session.admits_socket(bad)
+    with pytest.raises(ClosedError):
+        await session.open_socket(good)
+    session.open()
+    with pytest.raises(ConfigurationError, match="outside its domain"):
+        await session.open_socket(bad)
+    opened: list[Any] = []
+
+    async def open_socket(*args: Any) -> str:
+        opened.append(args)
+        return "socket"
+
+    session._transport.open_socket = open_socket
+    assert await session.open_socket(good) == "socket"
+    assert opened == [(good, {"User-Agent": "agent"})]
+    adopted = _Adopted()
+    session.adopt(adopted)
+    assert session.adopted == (adopted,)
     await session.aclose()
