@@ -10,25 +10,21 @@ import attrs
 
 from presence_async.config import CallOptions, ClientConfig, Endpoints, ProxySettings
 from presence_async.environment import options_from
+from presence_async.many import ManyUsers
 from presence_async.session import PresenceSession
 
 if TYPE_CHECKING:
     import ssl as ssl_module
-    from collections.abc import AsyncIterable, Iterable, Mapping, Sized
-    from types import TracebackType
+    from collections.abc import Mapping
     from typing import Self
 
     import aiohttp
 
     from presence_async.auth import OnRefreshToken
     from presence_async.config import Lane, Pacing
-    from presence_async.forecast import SweepForecast
     from presence_async.grants import Auth
     from presence_async.hooks import Hook
     from presence_async.limiter import RateLimitStatus
-    from presence_async.live.stream import PresenceStream
-    from presence_async.resources.coalescing import CoalescedReads
-    from presence_async.resources.polling import PresencePoll
     from presence_async.resources.system_presences import BuiltinIds
 
 __all__ = ["PresenceClient"]
@@ -36,7 +32,7 @@ __all__ = ["PresenceClient"]
 _USER_AGENT: Final = "presence_async"
 
 
-class PresenceClient:
+class PresenceClient(ManyUsers):
     """Every presence operation of Genesys Cloud, awaited over one session.
 
         async with PresenceClient(region="us_east_1", auth=ClientCredentials(id, secret)) as client:
@@ -238,127 +234,6 @@ class PresenceClient:
         derived._attach(self._session, options, self._builtin_ids, owner=False)
         return derived
 
-    def coalesced(
-        self, *, source: str = "purecloud", linger: float = 0.005, concurrency: int = 16
-    ) -> CoalescedReads:
-        """A loader: single reads made at the same time share bulk requests of up to fifty.
-
-            async with client.coalesced() as reads:
-                ...  # anywhere in the service, in any number of tasks:
-                presence = await reads.get(user_id)
-
-        Args:
-            source: "purecloud" or an ad hoc source name. One without a bulk read is read
-                user by user.
-            linger: Seconds for which a request waits for more users, as long as it is not
-                full.
-            concurrency: Requests in flight at most.
-
-        Raises:
-            InvalidRequestError: An argument that is none of these.
-        """
-        from presence_async.resources.coalescing import CoalescedReads  # noqa: PLC0415  # as above
-
-        send = partial(self._session.send, options=self._options)
-        return CoalescedReads(
-            send, self._session.adopt, source=source, linger=linger, concurrency=concurrency
-        )
-
-    def poll(
-        self,
-        ids: Iterable[str] | AsyncIterable[str],
-        *,
-        interval: float,
-        source: str = "purecloud",
-        concurrency: int = 16,
-    ) -> PresencePoll:
-        """Everybody's presence now, and from then on what changes, until you stop.
-
-            async with client.poll(ids, interval=120) as poll:
-                async for change in poll:
-                    print(change.user_id, change.kind, change.after)
-
-        Its lane is polling, unless `with_options` says otherwise. How sweeps keep their time
-        and what becomes of failures: docs/high-volume.md.
-
-        Args:
-            ids: User ids, a million at most; an async iterable is read to its end first.
-            interval: Seconds from the start of one sweep to that of the next. `forecast`
-                tells which can be had.
-            source: "purecloud" or an ad hoc source name.
-            concurrency: Requests in flight at most.
-
-        Returns:
-            An async iterator of `PresenceChange`; users who cannot be read are told as
-            stale. It raises `AuthenticationError` or `PermissionDeniedError` when that
-            lasts, `ClosedError`, and what `ids` raises. Everything else it outlives.
-
-        Raises:
-            InvalidRequestError: An argument that is none of these; `field` names it.
-        """
-        from presence_async.resources.polling import PresencePoll  # noqa: PLC0415  # as above
-
-        options = attrs.evolve(self._options, lane=self._options.lane or "polling")
-        return PresencePoll(
-            partial(self._session.send_in_turn, options=options),
-            self._session.adopt,
-            ids=ids,
-            interval=interval,
-            source=source,
-            concurrency=concurrency,
-            forecast=partial(self.forecast, concurrency=concurrency),
-        )
-
-    def stream(self, user_ids: Iterable[str] = (), *, topics: Iterable[str] = ()) -> PresenceStream:
-        """Presences as they change, over notification channels: 20,000 users at most.
-
-            async with client.stream(user_ids) as stream:
-                async for event in stream:
-                    ...  # a notification, or a Gap: read event.users now
-
-        It reconnects by itself and costs next to no requests: docs/live.md.
-
-        Args:
-            user_ids: User ids, for the presence of each.
-            topics: Names of other topics (`user_topic` makes them), combined ones as well.
-
-        Returns:
-            An async iterator of events. It raises what nothing helps against, and ClosedError.
-
-        Raises:
-            InvalidRequestError: An argument that is none of these, or too many.
-        """
-        from presence_async.live.stream import PresenceStream  # noqa: PLC0415  # as above
-
-        send = partial(self._session.send, options=self._options)
-        return PresenceStream(self._session, send, user_ids=user_ids, topics=topics)
-
-    def forecast(
-        self, users: int | Sized, interval: float | None = None, *, concurrency: int = 16
-    ) -> SweepForecast:
-        """What it takes to read or update users in bulk, once or again and again.
-
-            print(client.forecast(20_000, interval=120))
-
-        Nothing is sent. The figures are those of the lane: without a `lane` of the client
-        it is bulk for one sweep, and polling with its share where there is an interval.
-
-        Args:
-            users: Their number, or a collection of them.
-            interval: Seconds from the start of one sweep to that of the next.
-            concurrency: Requests in flight at most.
-
-        Returns:
-            Requests of a sweep and in a month, the shortest sweep and interval, and
-            whether the interval can be met. Its `str` says what would work.
-
-        Raises:
-            InvalidRequestError: An argument that is none of these; `field` names it.
-        """
-        lane = self._options.lane or ("bulk" if interval is None else "polling")
-        options = attrs.evolve(self._options, lane=lane)
-        return self._session.forecast(users, interval, options, concurrency)
-
     @property
     def rate_limit(self) -> RateLimitStatus:
         """The request budget right now: what is left, who waits, when the next is free."""
@@ -371,12 +246,7 @@ class PresenceClient:
             self._session.check_usable()
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *exc_info: object) -> None:
         await self.aclose()
 
     async def aclose(self) -> None:

@@ -61,10 +61,9 @@ TABLE = {
         "attrs",
     ),
     "live": Row("errors models notifications resources retry secret", "attrs", "wire"),
+    "many": Row("live resources", "attrs", "config forecast session"),
     "client": Row(
-        "config environment live resources session",
-        "attrs",
-        "auth forecast grants hooks limiter aiohttp",
+        "config environment many resources session", "attrs", "auth grants hooks limiter aiohttp"
     ),
     "jobs": Row("converter errors fanout models outcomes resources", "aiosqlite attrs", "client"),
     "simulator": Row("", "aiohttp attrs orjson"),
@@ -298,7 +297,7 @@ def test_the_environment_is_read_in_one_place():
 @pytest.mark.parametrize("module", MODULES, ids=str)
 def test_modules_are_small(module: Path):
     """A module that outgrows 400 lines becomes a folder."""
-    assert len((ROOT / module).read_text(encoding="utf-8").splitlines()) <= 400
+    assert len((ROOT / module).read_text(encoding="utf-8").splitlines()) < 400
 
 
 def test_functions_are_small():

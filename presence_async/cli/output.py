@@ -18,7 +18,6 @@ from presence_async.progress import ProgressLine
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import TracebackType
     from typing import Self, TextIO
 
 __all__ = ["Output", "abandon", "printable"]
@@ -64,12 +63,7 @@ class Output:
         _LOGGER.addHandler(self._log)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exc_info: object) -> None:
         _LOGGER.removeHandler(self._log)
         self.finish()
 

@@ -26,7 +26,6 @@ from presence_async.resources.updating import UpdateItem, Wanted, checked_items,
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from types import TracebackType
     from typing import Self
 
     from presence_async.client import PresenceClient
@@ -128,12 +127,7 @@ class BulkUpdateJob:
             raise
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *exc_info: object) -> None:
         await self.aclose()
 
     async def aclose(self) -> None:

@@ -19,8 +19,7 @@ happened, with the time, carries out the commands among the outputs and hands th
 
 The vendor's facts: a heartbeat about every 30 seconds (koodaamo/genesys-notifications alarms
 after 40); a closing notice a minute before the end, upon which the same address is opened again
-(the .NET and Java SDKs do so); 24 hours of life, extended by every subscribe call; a channel that
-is gone refuses the upgrade with 401 or 404. Only requests need a token; its renewal is no input.
+(.NET and Java SDKs); 24 hours of life, extended by subscribing; upgrades of what is gone refused.
 """
 
 from __future__ import annotations

@@ -23,7 +23,6 @@ from presence_async.resources.reading import PURECLOUD, PresenceReader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from types import TracebackType
     from typing import Self
 
     from presence_async.errors import PresenceError
@@ -232,12 +231,7 @@ class CoalescedReads:
         self._unusable = None
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *exc_info: object) -> None:
         await self.aclose()
 
     async def aclose(self) -> None:

@@ -11,7 +11,6 @@ from presence_async.resources._sweeping import Sweeps
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from types import TracebackType
     from typing import Self
 
     from presence_async.resources._base import Send
@@ -137,12 +136,7 @@ class PresencePoll:
         self._sweeps.start()
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *exc_info: object) -> None:
         await self.aclose()
 
     async def aclose(self) -> None:

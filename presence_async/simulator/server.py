@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     import ssl
     from collections import deque
     from collections.abc import Callable, Iterable
-    from types import TracebackType
     from typing import Self
 
 _log = logging.getLogger("presence_async.simulator")
@@ -227,12 +226,7 @@ class Simulator:
         await self.start()
         return self
 
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *exc_info: object) -> None:
         await self.aclose()
 
     @property
