@@ -5,17 +5,25 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 
-.PHONY: demo test contract bench clean
+.PHONY: demo test wallboard contract browser bench clean
 
 demo: $(VENV)/.run-installed
 	$(RUN) -m presence_async demo
 
+wallboard: $(VENV)/.run-installed
+	$(RUN) -m examples.wallboard
+
 test: $(VENV)/.test-installed
-	$(RUN) -m coverage run -m pytest
+	$(RUN) -m coverage erase
+	$(RUN) -m coverage run -m pytest -n auto --dist worksteal
+	$(RUN) -m coverage combine --quiet
 	$(RUN) -m coverage report
 
 contract: $(VENV)/.contract-installed
 	$(RUN) -m pytest tests/contract
+
+browser: $(VENV)/.browser-installed
+	$(RUN) -m pytest tests/browser
 
 bench: $(VENV)/.benchmark-installed
 	$(RUN) -m benchmarks
@@ -23,6 +31,7 @@ bench: $(VENV)/.benchmark-installed
 	$(RUN) -m benchmarks.throughput --plots docs/plots
 	$(RUN) -m benchmarks.memory --plots docs/plots
 	$(RUN) -m benchmarks.budget --plots docs/plots
+	$(RUN) -m benchmarks.live
 
 # Without pip inside, the environment needs no ensurepip, which some systems package apart.
 $(RUN):

@@ -1,6 +1,7 @@
 """Long runs in simulated time: what must not drift, grow, come late or be refused.
 
     python -m benchmarks.soak poll
+    python -m benchmarks.soak live --days 7
 
 Client and simulator live on the hand-moved clock of the tests. Answers take 0 to 500 ms, and
 presences change at random all the time. The command fails where something is not as it must be.
@@ -10,16 +11,15 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import gc
-import os
 import random
 import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import attrs
 
+from benchmarks import soak_live
+from benchmarks.scales import Scales
 from presence_async import ClientCredentials, PresenceClient
 from presence_async.simulator import Fault, Simulator, uniform
 from tests.clock import ClockLoop
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 LATENCY = 0.5
 # Changes in a minute, among all users.
 CHANGES = 120
-# What may come and go, in blocks of Python's allocator; a user is some ten.
-TOLERANCE = 2000
 
 
 @attrs.define
@@ -44,8 +42,7 @@ class Story:
         seen: How many changes were seen.
         latest: The most seconds from making a change to seeing it.
         refused: How many requests were answered with 429.
-        blocks: Blocks of Python's allocator, a second before each sweep.
-        resident: Resident memory in MB at the same moments.
+        scales: Memory, a second before each sweep.
         figures: The poll's own figures at the end.
     """
 
@@ -54,8 +51,7 @@ class Story:
     seen: int = 0
     latest: float = 0.0
     refused: int = 0
-    blocks: list[int] = attrs.Factory(list)
-    resident: list[float] = attrs.Factory(list)
+    scales: Scales = attrs.Factory(Scales)
     figures: PollStatistics | None = None
 
     async def live(self) -> None:
@@ -80,14 +76,6 @@ class Story:
                 # Changed again while the answer was on its way.
                 self.made[change.user_id] = loop.time() - LATENCY
 
-    def weigh(self) -> None:
-        """Note how much memory is held."""
-        gc.collect()
-        self.blocks.append(sys.getallocatedblocks())
-        statm = Path("/proc/self/statm")  # Linux alone has it
-        pages = int(statm.read_text().split()[1]) if statm.exists() else 0
-        self.resident.append(pages * os.sysconf("SC_PAGE_SIZE") / 1e6)
-
     def wrong(self, interval: float) -> list[str]:
         """What is not as it must be."""
         figures = self.figures
@@ -99,7 +87,7 @@ class Story:
             "users could not be read": figures.failures > 0,
             "sweeps took longer than the interval": figures.stretched > 0,
             "sweeps drifted": figures.lag > 1e-3,
-            "memory grew": self.blocks[-1] - self.blocks[0] > TOLERANCE,
+            "memory grew": self.scales.grew,
         }
         return [what for what, is_so in checks.items() if is_so]
 
@@ -146,7 +134,7 @@ async def _live_through(story: Story, polling: PresencePoll, interval: float, sw
     for _ in range(sweeps):
         # The first sweep is behind us, and the limiter's memory is full after the second.
         await asyncio.sleep(interval)
-        story.weigh()
+        story.scales.weigh()
     if not watching.done():
         story.figures = polling.statistics
     story.latest = max([story.latest, *(loop.time() - made for made in story.made.values())])
@@ -169,8 +157,7 @@ def report(story: Story, real_seconds: float) -> None:
         f"  {story.seen:,} changes, each seen within {story.latest:.2f} s; "
         f"{story.refused} answers of 429\n"
         f"  memory of client and simulator after the 2nd sweep and at the end: "
-        f"{story.blocks[0]:,} and {story.blocks[-1]:,} blocks, "
-        f"{story.resident[0]:.1f} and {story.resident[-1]:.1f} MB\n"
+        f"{story.scales}\n"
         f"  lived through in {real_seconds:.0f} s"
     )
 
@@ -178,11 +165,16 @@ def report(story: Story, real_seconds: float) -> None:
 def main() -> None:
     """Live through it, print, and fail where something is wrong."""
     parser = argparse.ArgumentParser(prog="benchmarks.soak", description=__doc__)
-    parser.add_argument("what", choices=["poll"])
+    parser.add_argument("what", choices=["poll", "live"])
     parser.add_argument("--users", type=int, default=20_000)
-    parser.add_argument("--interval", type=float, default=120.0, help="seconds")
-    parser.add_argument("--hours", type=float, default=1.0, help="in simulated time")
+    parser.add_argument("--interval", type=float, default=120.0, help="of a poll, in seconds")
+    parser.add_argument("--hours", type=float, default=1.0, help="of a poll, in simulated time")
+    parser.add_argument("--days", type=float, default=7.0, help="of live, in simulated time")
+    parser.add_argument("--disconnects", type=int, default=500, help="of live")
     options = parser.parse_args()
+    if options.what == "live":
+        soak_live.run(options.users, options.days, options.disconnects)
+        return
     print(
         f"A poll of {options.users:,} users every {options.interval:g} s for "
         f"{options.hours:g} h, on the hand-moved clock"

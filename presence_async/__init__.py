@@ -64,6 +64,7 @@ _HOMES = {
     "presence_async.jobs.entries": ("DryRunOutcome", "JobOutcome", "JobSummary"),
     "presence_async.jobs.job": ("BulkUpdateJob",),
     "presence_async.limiter": ("RateLimitStatus",),
+    "presence_async.live.listeners": ("LiveChanges",),
     "presence_async.live.outputs": (
         "Connected",
         "Disconnected",
@@ -72,6 +73,8 @@ _HOMES = {
         "Rejected",
         "StreamEvent",
     ),
+    "presence_async.live.rows": ("LivePresence", "StoreStatistics"),
+    "presence_async.live.store": ("PresenceStore",),
     "presence_async.live.stream": ("PresenceStream", "StreamStatistics"),
     "presence_async.models": (
         "UNSET",

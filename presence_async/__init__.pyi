@@ -73,6 +73,9 @@ from presence_async.jobs.job import (
 from presence_async.limiter import (
     RateLimitStatus as RateLimitStatus,
 )
+from presence_async.live.listeners import (
+    LiveChanges as LiveChanges,
+)
 from presence_async.live.outputs import (
     Connected as Connected,
     Disconnected as Disconnected,
@@ -80,6 +83,13 @@ from presence_async.live.outputs import (
     Gap as Gap,
     Rejected as Rejected,
     StreamEvent as StreamEvent,
+)
+from presence_async.live.rows import (
+    LivePresence as LivePresence,
+    StoreStatistics as StoreStatistics,
+)
+from presence_async.live.store import (
+    PresenceStore as PresenceStore,
 )
 from presence_async.live.stream import (
     PresenceStream as PresenceStream,

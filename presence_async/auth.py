@@ -1,10 +1,8 @@
 """The token keeper: one token for everyone, at most one refresh in flight.
 
-Waiters wait for the refresh with `asyncio.wait({task})`: cancelling one cancels only that
-one (awaiting the task itself would cancel the refresh for all). The refresh runs in a
-context of its own, so that it keeps nobody's context variables alive.
-
-Token requests do not go through the API's limiter: the login host counts them apart.
+Waiters use `asyncio.wait({task})`: cancelling one cancels only that one, not the refresh. That
+runs in a context of its own, to keep nobody's context variables alive. Token requests do not go
+through the API's limiter: the login host counts them apart.
 """
 
 from __future__ import annotations
@@ -41,8 +39,6 @@ if TYPE_CHECKING:
     from presence_async.hooks import Record
     from presence_async.wire import Response
 
-__all__ = ["Token", "TokenKeeper"]
-
 _LOGGER: Final = logging.getLogger("presence_async.auth")
 
 ATTEMPTS: Final = 3
@@ -51,8 +47,8 @@ ASSUMED_LIFETIME: Final = 300.0
 LONGEST_LIFETIME: Final = 172_800.0
 # A token is not used in its last seconds: it may expire on its way.
 EXPIRY_MARGIN: Final = 5.0
-# Renewal starts between these shares of the lifetime, by chance, so that many
-# processes that started together do not renew together.
+# Renewal starts between these shares of the lifetime, by chance: processes that started
+# together do not renew together.
 RENEW_FROM, RENEW_SPREAD = 0.75, 0.15
 # How long nobody asks again when the login host throttles without saying how long.
 THROTTLE_PAUSE: Final = 10.0
@@ -70,17 +66,11 @@ OnRefreshToken = Callable[[str], Awaitable[object] | object]
 
 @attrs.frozen(eq=False)
 class Token:
-    """An access token and what is sent with it; compared by identity.
-
-    Attributes:
-        headers: Header fields of a request without a body.
-        body_headers: Header fields of a request with a JSON body.
-        expires_at: Loop time after which it is not used any more.
-    """
+    """Header fields with an access token, without and with a JSON body; compared by identity."""
 
     headers: dict[str, str] = attrs.field(repr=False)
     body_headers: dict[str, str] = attrs.field(repr=False)
-    expires_at: float
+    expires_at: float  # loop time
 
 
 def _token(secret: Secret, expires_at: float, user_agent: str) -> Token:
@@ -180,12 +170,7 @@ class TokenKeeper:
         return None
 
     async def acquire(self) -> Token:
-        """A good token, after waiting for a refresh where one is needed.
-
-        Raises:
-            AuthenticationError: The grant was refused, or cannot be renewed.
-            PresenceError: The login host could not be reached, failed, or throttles.
-        """
+        """A good token, after waiting for a refresh where one is needed; or PresenceError."""
         if (token := self.fresh()) is not None:
             return token
         if self._closed:
@@ -215,10 +200,9 @@ class TokenKeeper:
         return self._next_request() is not None
 
     async def aclose(self) -> None:
-        """Stop renewing; ends a refresh in flight and waits until it has ended.
+        """Stop renewing, also what is in flight; but a new refresh token gets to its store.
 
-        A new refresh token on its way to the caller's store gets some seconds to arrive:
-        the one stored before may be worthless already.
+        For some seconds, that is: the one stored before may be worthless already.
         """
         self._closed = True
         if self._timer is not None:
@@ -355,8 +339,7 @@ class TokenKeeper:
         self._emit(TokenRefreshed(None, background=background, error=error))
         token = self._token
         if background and token is not None and now < token.expires_at:
-            # The old token still works: try again well before it ends. Once it has ended,
-            # the next call asks.
+            # Try again well before the old token ends. Once it has, the next call asks.
             left = token.expires_at - now
             self._renew_at(now + max(pause, left * (0.25 + 0.25 * self._chance())))
 

@@ -1,8 +1,7 @@
 """The calls in flight: one deadline each, and a way to end them all when the client closes.
 
-`asyncio.timeout` costs 6 to 9 µs a call, most of it for a timer that hardly ever fires.
-Here one timer stands for all calls: it is set for the earliest deadline and, when it
-fires, looks for who is due. A call that is interrupted is cancelled as `asyncio.timeout`
+`asyncio.timeout` costs 6 to 9 µs a call, most of it for a timer that hardly ever fires. Here
+one timer, set for the earliest deadline, stands for all. A call is cancelled as `asyncio.timeout`
 does it, so that a cancellation by somebody else is never mistaken for ours.
 """
 
@@ -15,11 +14,10 @@ from typing import TYPE_CHECKING
 from presence_async.errors import ClosedError, PresenceError, PresenceTimeoutError
 
 if TYPE_CHECKING:
+    from presence_async.auth import Token
     from presence_async.config import CallOptions, Lane
     from presence_async.pacing import Pacer
     from presence_async.wire import Request
-
-__all__ = ["Call", "Calls"]
 
 
 class Call:
@@ -40,6 +38,7 @@ class Call:
         "retries",
         "started",
         "task",
+        "token",
     )
 
     def __init__(
@@ -66,6 +65,7 @@ class Call:
         self.maybe_applied = False  # a write left, and nobody knows what became of it
         self.interruption: PresenceError | None = None
         self.task = task
+        self.token: Token  # that of the last wire request
         self.cancelling = task.cancelling()
 
     def latest(self, now: float) -> float:
@@ -97,11 +97,7 @@ class Calls:
             self._arm(call.deadline)
 
     def leave(self, call: Call) -> PresenceError | None:
-        """Stop watching `call`; safe to repeat.
-
-        Returns:
-            Why it was interrupted, when its cancellation was ours and nobody else's.
-        """
+        """Stop watching `call`; why its cancellation was ours, if it was. Safe to repeat."""
         if call not in self._calls:
             return None
         self._calls.remove(call)

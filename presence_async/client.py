@@ -39,8 +39,7 @@ class PresenceClient(ManyUsers):
             presence = await client.user_presences.get(user_id)
 
     One client is one OAuth token, one connection pool and one request budget; make one and
-    share it. It belongs to the event loop that entered it. Nothing is process-global: any
-    number of clients with different tokens and proxies coexist.
+    share it. It belongs to the event loop that entered it. Nothing is process-global.
 
     Attributes:
         definitions: Presence definitions, `/presence/definitions`.
@@ -87,21 +86,19 @@ class PresenceClient(ManyUsers):
             auth: How to get a token: `ClientCredentials`, `StaticToken`,
                 `AuthorizationCode`, `AuthorizationCodePKCE`, `RefreshToken` or
                 `Saml2Bearer`.
-            region: Region key with dashes or underscores ("us_east_1") or its domain
-                ("mypurecloud.com").
-            base_url: Explicit API base instead of a region (a gateway with its path
-                prefix, a simulator). The token goes to exactly this origin.
-            login_url: Explicit login base beside `base_url`; not needed for StaticToken.
+            region: Region key ("us_east_1", "us-east-1") or its domain ("mypurecloud.com").
+            base_url: API base instead of a region: a gateway, a simulator. The token goes to
+                exactly this origin.
+            login_url: Login base beside `base_url`; not needed for StaticToken.
             allow_loopback_http: Lets the two be plain http, on this machine only.
             timeout: Seconds for a whole call: waiting, every attempt, every pause.
-            max_wait: Longest single wait for a permit or for the vendor's Retry-After;
+            max_wait: Longest single wait in seconds, for a permit or the vendor's Retry-After;
                 beyond it RateLimitedError comes at once.
             retries: Attempts after the first.
             lane: Who goes first when the budget is short: "interactive", "bulk" or
-                "polling". Without one each operation has its own: bulk for calls about many
-                users, interactive for all others.
-            pacing: "even" spreads calls about many users over the minute where they ask for
-                more than is left of the budget; with "burst" they use it up at once.
+                "polling". None: bulk for calls about many users, else interactive.
+            pacing: "even" spreads calls about many users that ask for more than is left of
+                the budget over the minute; with "burst" they use it up at once.
             connect_timeout: Seconds to open a connection: look-up, proxy and TLS included.
             read_timeout: Seconds without a byte of the answer.
             pool_size: Connections at most.
@@ -111,8 +108,8 @@ class PresenceClient(ManyUsers):
             max_response_bytes: Longest answer accepted, after decompression.
             proxy: An HTTP proxy; never taken from the environment.
             ssl: An SSLContext (private CA, client certificate) instead of the default.
-            session: Your own `aiohttp.ClientSession`; it is used and not closed. Its
-                connector's limits and TLS settings count then.
+            session: Your own `aiohttp.ClientSession`, which is not closed. Its connector's
+                limits and TLS settings count then.
             hook: Called with a record of each request, attempt, wait and token refresh.
             on_refresh_token: Called with every new refresh token, to store it.
 
@@ -184,11 +181,10 @@ class PresenceClient(ManyUsers):
     def from_env(cls, environ: Mapping[str, str] | None = None, **options: Any) -> PresenceClient:
         """A client from the `GENESYSCLOUD_*` names that people have already.
 
-        `GENESYSCLOUD_REGION`; `GENESYSCLOUD_ACCESS_TOKEN`, or
-        `GENESYSCLOUD_OAUTHCLIENT_ID` and `…_SECRET`; `GENESYSCLOUD_PROXY_HOST`, `_PORT`,
-        `_PROTOCOL`, `_AUTH_USERNAME`, `_AUTH_PASSWORD`; `GENESYSCLOUD_GATEWAY_HOST`,
-        `_PORT`, `_PROTOCOL`, `_PATH_NAME`, `_PATH_VALUE`. The names and meanings are those
-        of the vendor's Terraform provider.
+        `…_REGION`; `…_ACCESS_TOKEN`, or `…_OAUTHCLIENT_ID` and `…_OAUTHCLIENT_SECRET`;
+        `…_PROXY_HOST`, `_PORT`, `_PROTOCOL`, `_AUTH_USERNAME`, `_AUTH_PASSWORD`;
+        `…_GATEWAY_HOST`, `_PORT`, `_PROTOCOL`, `_PATH_NAME`, `_PATH_VALUE`. Names and meanings
+        are those of the vendor's Terraform provider.
 
         Args:
             environ: Read from here instead of `os.environ`.
@@ -216,18 +212,22 @@ class PresenceClient(ManyUsers):
         lives and closes with this client.
 
         Args:
-            timeout: Seconds for a whole call.
-            max_wait: Longest single wait for a permit or a Retry-After.
-            retries: Attempts after the first; 0 turns retrying off.
-            lane: "interactive", "bulk" or "polling", instead of the operations' own lanes.
+            timeout: As in the constructor, like all of these; None changes nothing.
+            max_wait: Longest single wait.
+            retries: 0 turns retrying off.
+            lane: Instead of the operations' own lanes.
             pacing: "even" or "burst".
 
         Raises:
             ConfigurationError: A value out of range.
         """
-        names = ("timeout", "max_wait", "retries", "lane", "pacing")
-        values = (timeout, max_wait, retries, lane, pacing)
-        changes: dict[str, Any] = dict(zip(names, values, strict=True))
+        changes: dict[str, Any] = {
+            "timeout": timeout,
+            "max_wait": max_wait,
+            "retries": retries,
+            "lane": lane,
+            "pacing": pacing,
+        }
         given = {name: value for name, value in changes.items() if value is not None}
         derived = object.__new__(type(self))
         options = attrs.evolve(self._options, **given)
@@ -252,9 +252,8 @@ class PresenceClient(ManyUsers):
     async def aclose(self) -> None:
         """Close the session; safe to repeat.
 
-        Every call still in flight ends with ClosedError. Afterwards no task, socket or
-        timer of this client is left. On a client from `with_options` it does nothing: who
-        made the session closes it.
+        Every call in flight ends with ClosedError; no task, socket or timer is left. On a
+        client from `with_options` it does nothing: who made the session closes it.
         """
         if self._owner:
             await self._session.aclose()

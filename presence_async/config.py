@@ -116,7 +116,7 @@ def _is_host(host: str) -> bool:
 
 @attrs.frozen
 class _Base:
-    """A URL that reads the same to every parser: scheme, host, port and path, no more."""
+    """A URL that reads the same to every parser."""
 
     scheme: str
     host: str
@@ -126,10 +126,9 @@ class _Base:
 
 
 def _base(name: str, url: Any, shape: str) -> _Base:
-    """`url` taken apart, in lower case up to its path, or ConfigurationError.
+    """`url` taken apart, in lower case up to its path; ConfigurationError for all that could leak.
 
-    Everything a token could leak through is refused: user info, a query, a fragment,
-    dot segments, characters that two parsers read differently.
+    User info, a query, a fragment, dot segments, what two parsers read differently.
     """
     if not isinstance(url, str):
         raise ConfigurationError(f"{name} must be a str, not {type(url).__name__}")
@@ -141,9 +140,9 @@ def _base(name: str, url: Any, shape: str) -> _Base:
     shown = f"[{host}]" if ":" in host else host
     path = parts.path.rstrip("/")
     text = f"{parts.scheme}://{shown}" + (f":{port}" if port is not None else "") + path
-    # Rebuilding must give the text back (but for case): whatever urlsplit dropped or
-    # changed silently (CR LF, tabs, user info, an empty port) makes the two differ. ASCII
-    # comes first, because the Kelvin sign in lower case is an ordinary k.
+    # Rebuilding must give the text back (but for case): what urlsplit drops or changes silently
+    # (CR LF, tabs, user info, an empty port) makes the two differ. ASCII comes first: the Kelvin
+    # sign in lower case is an ordinary k.
     if (
         not url.isascii()
         or text.lower() != url.rstrip("/").lower()
@@ -197,11 +196,7 @@ class Endpoints:
         login_url: str | None,
         allow_loopback_http: bool,
     ) -> Endpoints:
-        """Endpoints of a region, or of explicit base URLs (a gateway, a simulator).
-
-        Raises:
-            ConfigurationError: Neither or both given, unknown region, unsafe URL.
-        """
+        """Endpoints of a region, or of explicit base URLs (a gateway, a simulator)."""
         if region is not None and (base_url is not None or login_url is not None):
             raise ConfigurationError("give either region or base_url and login_url, not both")
         if region is not None:
@@ -256,11 +251,7 @@ def positive(name: str, value: Any, *, zero: bool = False) -> float:
 
 
 def login_base(*, region: str | None, login_url: str | None, allow_loopback_http: bool) -> str:
-    """The login base of a region, or an explicit one.
-
-    Raises:
-        ConfigurationError: Neither or both given, unknown region, unsafe URL.
-    """
+    """The login base of a region, or an explicit one; ConfigurationError for neither or both."""
     if (region is None) == (login_url is None):
         raise ConfigurationError("give either region or login_url")
     if region is not None:
@@ -322,18 +313,7 @@ class ProxySettings:
 
 @attrs.frozen
 class CallOptions:
-    """What may differ from call to call.
-
-    Attributes:
-        timeout: Seconds for a whole call: waiting, every attempt, every pause.
-        max_wait: Longest single wait, in seconds, that a call accepts for a permit or
-            for the vendor's Retry-After; beyond it RateLimitedError comes at once.
-        retries: Attempts after the first; 0 turns retrying off.
-        lane: Who goes first when the budget is short; None for the lane of the operation:
-            "bulk" for calls about many users, else "interactive".
-        pacing: "even" spreads a sweep in the lanes "bulk" and "polling" over the minute
-            where it asks for more than is left of the budget; "burst" does not.
-    """
+    """What may differ from call to call; `PresenceClient` tells what each means."""
 
     timeout: float = 150.0
     max_wait: float = 90.0
@@ -352,22 +332,10 @@ class CallOptions:
 
 @attrs.frozen(kw_only=True)
 class ClientConfig:
-    """Everything about a session that never changes while it lives.
+    """Everything about a session that never changes; `PresenceClient` tells what each means.
 
-    Attributes:
-        endpoints: Where requests go.
-        pool_size: Connections at most. Keep it above the concurrency you use: a
-            request that waits for a connection already holds its permit.
-        keep_alive: Seconds an idle connection is kept. Short on purpose: a write on a
-            connection that the other side just dropped has an unknown outcome.
-        connect_timeout: Seconds to open a connection: look-up, proxy and TLS included.
-        read_timeout: Seconds without a single byte of the answer.
-        rate_limit: Requests a minute that one token may make (vendor default 300).
-        polling_share: Part of it, above 0 and up to 1, that the lane "polling" may use.
-        max_response_bytes: Longest body that is read, after decompression.
-        proxy: Explicit proxy or None.
-        ssl: An SSLContext (private CA, client certificate), or None for the default
-            context. There is no switch that turns verification off.
+    Keep `pool_size` above the concurrency: a request that waits for a connection holds a permit.
+    `keep_alive` is short, for a write on a connection just dropped has an unknown outcome.
     """
 
     endpoints: Endpoints

@@ -1,4 +1,4 @@
-"""The main job, shown: read everyone's presence, move some users, read again.
+"""The main job, shown: read everyone's presence, move some users, read again, follow some live.
 
 On the embedded simulator all of it fits into one minute's budget of 300 requests. Against a
 real organization only the reading part runs.
@@ -6,6 +6,7 @@ real organization only the reading part runs.
 
 from __future__ import annotations
 
+import asyncio
 import random
 import sys
 import time
@@ -23,15 +24,17 @@ from presence_async.simulator import BUILT_IN_IDS, Fault, Simulator
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from presence_async.errors import PresenceError
+    from presence_async.live.rows import StoreStatistics
     from presence_async.models import SystemPresenceName
     from presence_async.resources.reading import PresenceOutcome
-
-__all__ = ["real_demo", "simulated_demo"]
 
 _MOVED: Final = 500
 _READ_ROUTES: Final = 50
 _HICCUPS: Final = 3
+_NAMES: Final = ("Available", "OnQueue", "Busy", "Away", "Meal", "Offline")
+_WEIGHTS: Final = (40, 30, 10, 8, 7, 5)
+_COME_BACK: Final = 12  # changes that are shown live
+_PAUSE: Final = 0.3  # seconds between them
 
 
 @attrs.define
@@ -104,11 +107,7 @@ async def _everyone(client: PresenceClient, out: TextIO) -> list[str]:
 
 
 async def simulated_demo(users: int, out: TextIO | None = None) -> int:
-    """The whole job on a simulated organization of `users` users.
-
-    Returns:
-        Exit code: 0 when every user was read and moved as intended, else 1.
-    """
+    """The whole job on a simulated organization; the exit code is 0 if all went as intended."""
     out = out or sys.stdout
     started = time.perf_counter()
     async with Simulator(users=users) as simulator:
@@ -121,7 +120,8 @@ async def simulated_demo(users: int, out: TextIO | None = None) -> int:
         )
         latency = Fault(times=None, delay=lambda: chance.uniform(0.01, 0.06))
         simulator.faults.add(hiccups, latency)
-        _scatter(simulator, chance)
+        for user_id in simulator.user_ids:
+            _move_somewhere(simulator, user_id, chance)
         out.write(
             f"A simulated Genesys Cloud organization with {users:,} users, 10 to 60 ms away, "
             f"300 requests a minute.\nIt will fail {_HICCUPS} requests with 503, to show what "
@@ -139,6 +139,7 @@ async def simulated_demo(users: int, out: TextIO | None = None) -> int:
             before = await _read(client, ids, "reading every presence", out)
             moved = await _move(client, ids[:_MOVED], out)
             after = await _read(client, ids, "reading every presence again", out)
+            followed, live = await _follow(client, simulator, ids[:_MOVED], chance, out)
             left = client.rate_limit.remaining
     changed = sum(before.presences.get(id_) != name for id_, name in after.presences.items())
     out.write("\n")
@@ -146,28 +147,49 @@ async def simulated_demo(users: int, out: TextIO | None = None) -> int:
     _say(out, "before", before.counts())
     _say(out, "after", after.counts())
     _say(out, "changes seen", f"{changed:,} of {moved:,} users moved in bulk")
-    one_by_one = _one_by_one(len(ids), moved)
+    lag = "" if live.lag_max is None else f", {live.lag_max:.2f} s at most after they happened"
+    _say(out, "seen live", f"{followed} changes of {live.users:,} users{lag}")
+    # List pages, two reads a user, one write each.
+    one_by_one = -(-len(ids) // 100) + 2 * len(ids) + moved
     _say(out, "requests spent", f"{tally.requests:,}; one by one it takes {one_by_one:,}")
     _say(out, "budget left", f"{left} of 300 for this minute")
     _say(out, "waits and retries", _troubles(tally))
     _say(out, "time", f"{time.perf_counter() - started:.1f} s in all")
     complete = len(before.presences) == len(after.presences) == len(ids) == users
+    complete = complete and followed == min(_COME_BACK, users)
     return 0 if complete and changed == moved == min(_MOVED, users) else 1
 
 
-def _scatter(simulator: Simulator, chance: random.Random) -> None:
-    """Put everyone into some presence, nobody into Meeting yet."""
-    names = ("Available", "OnQueue", "Busy", "Away", "Meal", "Offline")
-    ids = [BUILT_IN_IDS[name] for name in names]
-    for user_id in simulator.user_ids:
-        definition_id = chance.choices(ids, weights=(40, 30, 10, 8, 7, 5))[0]
-        simulator.organization.set_presence(user_id, definition_id)
+def _move_somewhere(simulator: Simulator, user_id: str, chance: random.Random) -> None:
+    """Into some presence, but not into Meeting."""
+    (name,) = chance.choices(_NAMES, weights=_WEIGHTS)
+    simulator.organization.set_presence(user_id, BUILT_IN_IDS[name])
 
 
-def _one_by_one(users: int, moved: int) -> int:
-    """Requests of the same job without bulk: list pages, two reads a user, one write each."""
-    pages = -(-users // 100)
-    return pages + 2 * users + moved
+async def _follow(
+    client: PresenceClient,
+    simulator: Simulator,
+    ids: list[str],
+    chance: random.Random,
+    out: TextIO,
+) -> tuple[int, StoreStatistics]:
+    """Those who were moved, live, while one by one some come back from their meeting."""
+    out.write(f"  following {len(ids):,} users live, over notification channels\n")
+    seen = 0
+    async with client.live(ids, reconcile=None) as live:
+        await live.ready()
+        changes = live.changes()
+        for user_id in chance.sample(ids, min(_COME_BACK, len(ids))):
+            await asyncio.sleep(_PAUSE)
+            before = live[user_id].system_presence
+            _move_somewhere(simulator, user_id, chance)
+            change = await anext(changes)
+            seen += change.user_id == user_id and change.kind == "changed"
+            after = live[user_id].system_presence
+            name = simulator.organization.users[user_id].name
+            out.write(f"    {name:<32} {before and before.rest} -> {after and after.rest}\n")
+            out.flush()
+        return seen, live.statistics
 
 
 async def _move(client: PresenceClient, ids: list[str], out: TextIO) -> int:
@@ -187,13 +209,7 @@ async def real_demo(
 ) -> int:
     """The reading part against the organization of the `GENESYSCLOUD_*` variables.
 
-    Args:
-        ids: Whom to read; None for everyone.
-        out: Where the summary goes; standard output by default.
-        connect: Makes the client; takes its `hook`.
-
-    Returns:
-        Exit code: 0 when every user could be read, else 1.
+    `ids` of None is everyone; the exit code is 0 when everyone could be read, else 1.
     """
     out = out or sys.stdout
     tally = _Tally()
@@ -208,16 +224,13 @@ async def real_demo(
     _say(out, "presences", sweep.counts() or "none")
     _say(out, "without a presence", f"{sweep.missing:,}")
     _say(out, "failed", f"{len(sweep.failures):,}")
-    for kind, count in Counter(_kind(outcome.error) for outcome in sweep.failures).items():
+    kinds = (f"{type(one.error).__name__}: {one.error}" for one in sweep.failures)
+    for kind, count in Counter(kinds).items():
         _say(out, "", f"{count:,} x {kind}")
     _say(out, "requests spent", f"{tally.requests:,}")
     _say(out, "budget left", f"{status.remaining} of {status.limit} for this minute")
     _say(out, "waits and retries", _troubles(tally))
     return 1 if sweep.failures else 0
-
-
-def _kind(error: PresenceError | None) -> str:
-    return f"{type(error).__name__}: {error}"
 
 
 def _say(out: TextIO, title: str, text: str) -> None:

@@ -17,17 +17,12 @@ from presence_async.secret import Secret
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
-__all__ = ["options_from"]
-
 _PREFIX: Final = "GENESYSCLOUD_"
 _PORT_DIGITS: Final = 5
 
 
 class _Variables:
-    """The variables by their names without the prefix.
-
-    Not a mapping, so that a traceback with local variables does not print them all.
-    """
+    """No mapping, so that a traceback with local variables does not print them all."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ
@@ -42,15 +37,7 @@ class _Variables:
 
 
 def options_from(environ: Mapping[str, str], *, given: Collection[str] = ()) -> dict[str, Any]:
-    """Constructor arguments of `PresenceClient`.
-
-    Args:
-        environ: The variables.
-        given: Names of arguments the caller gives anyway; their variables are not needed.
-
-    Raises:
-        ConfigurationError: A variable is missing or unusable; the message names it.
-    """
+    """Constructor arguments of `PresenceClient`, without those that are `given` anyway."""
     variables = _Variables(environ)
     del environ  # it holds secrets, and tracebacks may print local variables
     options: dict[str, Any] = {}

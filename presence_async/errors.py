@@ -16,8 +16,8 @@
     └── JournalError              the journal of a job cannot be used
         └── JournalLockedError    another job has it: wait for its end
 
-This module imports nothing of the package, and no error holds a secret: an error
-knows the method and the path *template*, never the address, the headers or the body.
+No error holds a secret: it knows the method and the path *template*, never the address, the
+headers or the body.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ __all__ = [
     "ServerError",
 ]
 
-_CONTEXT: Final = (
+CONTEXT: Final = (
     "status",
     "code",
     "correlation_id",
@@ -72,8 +72,7 @@ class PresenceError(Exception):
         method: HTTP method of the failed operation.
         path_template: Its path with placeholders, e.g. ``/api/v2/users/{userId}/…``.
         retry_after: Seconds after which trying again makes sense, when known.
-        outcome_unknown: True when a write may have taken effect although it failed.
-            Never True for reads.
+        outcome_unknown: True when a write, never a read, may have taken effect all the same.
         attempts: Wire requests made for this call.
     """
 
@@ -123,7 +122,7 @@ class PresenceError(Exception):
         """The class, the message and the context that is set."""
         context = "".join(
             f", {name}={value!r}"
-            for name in _CONTEXT
+            for name in CONTEXT
             if (value := getattr(self, name)) not in (None, False, 0)
         )
         return f"{type(self).__name__}({self.message!r}{context})"
@@ -186,12 +185,11 @@ class ConflictError(PresenceError):
 class RateLimitedError(PresenceError):
     """The budget of requests is spent; `retry_after` says when a call can be served.
 
-    Raised for an answer of 429, and at once, with `status` None, when the local limiter
-    knows that the call could not be sent within its `max_wait` or its deadline.
+    For an answer of 429; and, with `status` None, when the local limiter knows that the call
+    could not be sent within its `max_wait` or its deadline.
 
     Attributes:
-        paused: True when the vendor asked everyone with the token to pause, False when
-            the minute's budget is spent.
+        paused: Whether the vendor asked everyone with the token to pause.
     """
 
     def __init__(self, message: str, *, paused: bool = False, **context: Any) -> None:
@@ -258,7 +256,7 @@ class DecodeError(PresenceError):
 class JournalError(PresenceError):
     """The journal of a job cannot be used: not one, damaged, of another job, disk full.
 
-    A file that was found to be wrong has been left as it was.
+    A file found to be wrong is left as it was.
     """
 
 

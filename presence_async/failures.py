@@ -27,8 +27,6 @@ from presence_async.wire import Response, retry_after_seconds
 if TYPE_CHECKING:
     from presence_async.routes import Route
 
-__all__ = ["api_error", "item_error", "token_error"]
-
 _MESSAGE_LENGTH: Final = 500
 # A list of permissions may be longer than the part of a message that is worth showing.
 _SEARCHED_LENGTH: Final = 8000
@@ -113,13 +111,9 @@ def api_error(route: Route, response: Response) -> PresenceError:
 def item_error(
     route: Route, response: Response, reason: Any, *, retryable: bool
 ) -> InvalidRequestError | ServerError:
-    """The error for one item that a successful answer lists as refused.
+    """The error for one item that a successful answer lists as refused, for a `reason`.
 
-    Args:
-        route: The operation.
-        response: Its answer.
-        reason: The vendor's text about the item, if it gives one.
-        retryable: Whether the vendor says that sending the item again may work.
+    `retryable`: the vendor says that sending the item again may work.
     """
     kind = ServerError if retryable else InvalidRequestError
     message = _text(reason) or "the vendor refused this item without a reason"
@@ -162,9 +156,9 @@ def _permission_error(
 def token_error(route: Route, response: Response) -> PresenceError:
     """The error for an answer of the token endpoint that holds no token.
 
-    Its body is `error`, `description`, `error_description`, not the API's; the HTTP status
-    (400 or 401) is not documented, so any 4xx is decided on `error`. Minting many tokens is
-    throttled with a 400, "rate limit exceeded" (the vendor's Terraform provider retries it).
+    Its body is `error`, `description`, `error_description`; the status (400 or 401) is not
+    documented, so any 4xx is decided on `error`. Minting many tokens is throttled with a 400,
+    "rate limit exceeded" (the vendor's Terraform provider retries it).
     """
     body = _object(response.body)
     context = _context(route, response)

@@ -1,9 +1,8 @@
 """Bounded concurrency over any coroutine function. Knows no HTTP and no presence.
 
-A fixed number of workers pulls from one iterator, so tasks and memory are in proportion to
-the concurrency and never to the input. Every item ends in exactly one outcome; a failing
-item never disturbs another (a TaskGroup would cancel its siblings). A slow consumer slows
-the workers down, and a consumer that stops stops them at once.
+A fixed number of workers pulls from one iterator, so tasks and memory are in proportion to the
+concurrency. Every item ends in exactly one outcome; a failing one never disturbs another (a
+TaskGroup would cancel its siblings). A slow consumer slows the workers down.
 """
 
 from __future__ import annotations
@@ -252,8 +251,7 @@ class FanOut(Generic[OutcomeT]):
             async for outcome in outcomes: ...
 
     `async with` guarantees that nothing is left running behind the block. A plain
-    `async for` that is left early cancels what is in flight as well, at once, and the
-    cancelled requests end in the next turns of the loop.
+    `async for` that is left early cancels what is in flight too, which ends soon after.
     """
 
     def __init__(
@@ -267,17 +265,11 @@ class FanOut(Generic[OutcomeT]):
         loses_nothing: bool = False,
         tally: Tally | None = None,
     ) -> None:
-        """Use `fan_out`; the arguments it does not have are for `get_many` and bulk updates.
+        """Use `fan_out`.
 
-        Args:
-            step: Makes the outcomes of one item; fails for none of them.
-            items: What to work on.
-            concurrency: Steps at a time.
-            ordered: Outcomes in the order of the items.
-            on_start: Called when the first outcome is asked for.
-            loses_nothing: Being aborted does not cut the steps off: they fail by themselves
-                and every item keeps its outcome. Only for one that is being awaited.
-            tally: Counts the outcomes.
+        `step` makes the outcomes of one item and fails for none of them; `on_start` is called
+        when the first is asked for. With `loses_nothing` (only where awaited) aborting does not
+        cut the steps off: they fail by themselves and every item keeps its outcome.
         """
         self._run: _Run[Any, OutcomeT] = _Run(
             step, items, concurrency, ordered=ordered, tally=tally
@@ -362,8 +354,8 @@ def fan_out(
         function: Any coroutine function of one argument.
         items: List, generator or async iterator; pulled only as fast as it is consumed.
         concurrency: Calls in flight at most.
-        ordered: Outcomes in the order of the items instead of as they come. At most
-            twice `concurrency` items are then held back by a slow one.
+        ordered: Outcomes in the order of the items; a slow one holds back twice `concurrency`
+            at most.
         on_progress: Called with a `Progress` at the start and after every item. What it
             raises is logged.
 

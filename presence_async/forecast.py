@@ -36,16 +36,13 @@ class SweepForecast:
         users: Users of a sweep.
         requests: Requests of a sweep: fifty users in each.
         budget: Requests a minute that its lane may make.
-        latency: Seconds from a request to its answer: measured by this client, or 0.25
-            while there is nothing measured yet.
-        shortest_sweep: Seconds of a sweep that has the whole budget of its lane to itself.
-        shortest_interval: Seconds from the start of one sweep to that of the next, when
-            sweeps follow one another for ever.
-        interval: The interval asked about, or None.
-        requests_per_month: Requests in 30 days at that interval, or None without one.
-        budget_used: Part of the lane's budget that sweeps at that interval use up: 1.0 is
-            all of it, and more cannot be had. None without an interval.
-        most_users: Users that can be swept at that interval, or None without one.
+        latency: Seconds from a request to its answer: measured by this client, or else 0.25.
+        shortest_sweep: Seconds of a sweep that has its lane's budget to itself.
+        shortest_interval: Seconds from one start to the next of sweeps without end.
+        interval: The interval asked about in seconds, or None; so are the next three.
+        requests_per_month: Requests in 30 days at that interval.
+        budget_used: Part of the lane's budget that this uses up; above 1.0 it cannot be had.
+        most_users: Users that can be swept at that interval.
     """
 
     users: int
@@ -91,14 +88,6 @@ def forecast(
     pacing: Pacing,
 ) -> SweepForecast:
     """The forecast for `users` under the settings of a client, which checks those itself.
-
-    Args:
-        users: Their number, or a collection of them.
-        interval: Seconds from the start of one sweep to that of the next; None for one sweep.
-        budget: Requests a minute that the lane may make.
-        latency: Seconds from a request to its answer, when that was measured.
-        concurrency: Requests in flight at most.
-        pacing: Whether a sweep beyond the budget is spread over the minute.
 
     Raises:
         InvalidRequestError: Users or an interval that are none; `field` names the argument.
@@ -164,12 +153,12 @@ def _count(users: Any) -> int:
     return users
 
 
-def check_interval(interval: Any) -> float:
+def check_interval(interval: Any, field: str = "interval") -> float:
     """`interval` if it is a number of seconds, 0.001 to 30 days; else InvalidRequestError."""
     number = isinstance(interval, int | float) and not isinstance(interval, bool)
     if not number or not SHORTEST_INTERVAL <= interval <= MONTH:
         raise InvalidRequestError(
-            f"interval must be seconds from {SHORTEST_INTERVAL} to 30 days, not {interval!r}",
-            field="interval",
+            f"{field} must be seconds from {SHORTEST_INTERVAL} to 30 days, not {interval!r}",
+            field=field,
         )
     return float(interval)

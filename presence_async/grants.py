@@ -58,14 +58,9 @@ def _maybe_secret(value: str | Secret | None) -> Secret | None:
 
 @attrs.frozen
 class TokenRequest:
-    """One POST to the token endpoint.
+    """One POST to the token endpoint, with a Basic header if there is a `client_secret`.
 
-    Attributes:
-        form: Form fields; hidden, for most hold a secret.
-        client_id: For the Basic header, together with `client_secret`.
-        client_secret: None sends no Basic header (PKCE without a secret).
-        repeatable: True when posting it twice is harmless. A code is used up by the
-            first post, and a rotating refresh token too.
+    Not `repeatable`: a code is used up by the first post, and a rotating refresh token too.
     """
 
     form: tuple[tuple[str, str | Secret], ...] = attrs.field(repr=False)
@@ -83,13 +78,8 @@ class TokenRequest:
 
     def body(self) -> bytes:
         """The urlencoded form; shows as a mask."""
-        form = urlencode(
-            [
-                (name, value.reveal() if isinstance(value, Secret) else value)
-                for name, value in self.form
-            ]
-        )
-        return MaskedBytes(form.encode())
+        form = [(name, Secret(value).reveal()) for name, value in self.form]
+        return MaskedBytes(urlencode(form).encode())
 
 
 def _refresh(client_id: str, client_secret: Secret | None, token: Secret) -> TokenRequest:
@@ -105,12 +95,7 @@ def _refresh(client_id: str, client_secret: Secret | None, token: Secret) -> Tok
 
 @attrs.frozen
 class ClientCredentials:
-    """A service of its own: no user behind the token, rights from the client's roles.
-
-    Args:
-        client_id: Id of the OAuth client.
-        client_secret: Its secret.
-    """
+    """A service of its own: no user behind the token, rights from the client's roles."""
 
     client_id: str = attrs.field(validator=_given)
     client_secret: Secret = attrs.field(converter=_secret, validator=_given)
@@ -195,8 +180,7 @@ class AuthorizationCodePKCE:
 class RefreshToken:
     """A refresh token kept from an earlier session.
 
-    Give `on_refresh_token` to the client as well: the vendor may rotate the token, and then
-    the old one is worthless.
+    Give `on_refresh_token` to the client as well: the vendor may rotate the token.
     """
 
     client_id: str = attrs.field(validator=_given)
@@ -295,7 +279,7 @@ def authorize_url(
     Args:
         client_id: Id of the OAuth client.
         redirect_uri: Where the code is sent; registered with the client.
-        state: An unguessable value; compare what comes back with `check_state`.
+        state: An unguessable value; `check_state` compares what comes back.
         code_challenge: `PKCEPair.challenge` for PKCE, or None.
         region: Region key or domain; or give `login_url`.
         login_url: Explicit login base.

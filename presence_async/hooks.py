@@ -1,8 +1,7 @@
 """What an observer of the client sees: one callable, frozen records.
 
-Pass any callable as `hook=`; it is called on the event loop, with one record at a time,
-and must return quickly. What it raises is logged and goes no further: an observer must
-not break a request. Records carry path templates, never ids, headers or bodies.
+Pass any callable as `hook=`; it is called on the event loop, with one record at a time, and must
+return quickly. What it raises is logged. Records carry no ids, headers or bodies.
 """
 
 from __future__ import annotations
@@ -50,7 +49,7 @@ class AttemptFinished:
 
     Attributes:
         attempt: Number of the wire request within the call, from 1.
-        status: Its HTTP status, or None when no complete answer came.
+        status: Its HTTP status, or None without a complete answer.
         error: What came instead of an answer, or None.
         seconds: From sending to the end of the body.
         correlation_id: The vendor's id of the exchange, when it gave one.
@@ -68,10 +67,9 @@ class AttemptFinished:
 
 @attrs.frozen
 class RequestFinished:
-    """A call ended, well or with `error`; `seconds` covers waiting and every attempt.
+    """A call ended, well, with the `error` that the caller gets, or `cancelled` by its caller.
 
-    `error` is what the caller gets, or None; a call that its caller cancelled has
-    `cancelled` set.
+    `seconds` covers waiting and every attempt.
     """
 
     call: int

@@ -12,8 +12,6 @@ from __future__ import annotations
 from collections import deque
 from typing import Final
 
-__all__ = ["AGAIN", "LONGEST_TURN", "WINDOW", "Ledger", "share_of"]
-
 WINDOW: Final = 60.0
 MARGIN: Final = 1.0
 LOST_MARGIN: Final = 5.0
@@ -54,8 +52,7 @@ class Ledger:
     def gap(self, now: float) -> float:
         """Seconds between requests that spread what is left until more comes back.
 
-        Never less than what spreads the whole budget over the minute; just that, when
-        nothing is left to be spread.
+        Never less than what spreads the whole budget over the minute.
         """
         free = self.free(now)
         even = WINDOW / self.limit
@@ -94,8 +91,7 @@ class Ledger:
     def forecast(self, now: float, not_before: float, waiters: int) -> Forecast:
         """When `waiters` can be served, at the soonest, and none of them before `not_before`.
 
-        A permit in flight comes back a window after an answer that may come now, and so
-        does one that serves a waiter, counted from then.
+        The answer to what is in flight may come now, and a waiter's as soon as it is served.
         """
         # Of a limit so high that it is none, no more than there are waiters for.
         moments = [now] * min(self.free(now), waiters) + [now + AGAIN] * self.in_flight

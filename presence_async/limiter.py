@@ -1,13 +1,12 @@
 """Permits: how many requests the token may still make, and the queue of those who wait.
 
-The accounting is the ledger's (`presence_async.ledger`); this is the waiting around it: a
-queue in arrival order for each lane, one timer, no task. A waiter that is cancelled after
-it was served hands its permit on.
+The accounting is the ledger's; this is the waiting around it: a queue in arrival order for each
+lane, one timer, no task. A waiter that is cancelled after it was served hands its permit on.
 
 Lanes take turns only while permits are short. Of any four served in succession, at most
 one is not interactive while interactive calls wait; of any eight at least one is of bulk
 while bulk waits; of any twelve at least one is of polling while it waits and its share has
-permits. So nobody starves, whatever the others ask for.
+permits.
 """
 
 from __future__ import annotations
@@ -38,14 +37,12 @@ _TURNS: Final[tuple[Lane, ...]] = (
     *("interactive", "interactive", "interactive", "polling"),
 )
 LANES: Final[tuple[Lane, ...]] = ("interactive", "bulk", "polling")
-# A queue of so many is looked through at every change. A longer one is looked through less
-# often, after so many seconds for each who waits in it: else thousands would be, for every
-# permit that comes back.
+# A queue of so many is looked through at every change; a longer one so many seconds for each who
+# waits in it after the last time: else thousands would be, for every permit that comes back.
 MANY: Final = 256
 LOOK_AFTER: Final = 1e-4
-# The value is the loop time up to which the waiter is willing to wait. Who is cancelled
-# leaves from the middle: too slow in a deque. And in a plain dict the first key gets slow
-# to find once many before it are gone.
+# The value is the loop time up to which the waiter is willing to wait. Leaving from the middle is
+# slow in a deque, and in a plain dict so is finding the first key once many before it are gone.
 _Queue: TypeAlias = OrderedDict[asyncio.Future[None], float]
 
 
@@ -58,8 +55,8 @@ class RateLimitStatus:
         remaining: Requests that could be sent right now, by an interactive call.
         in_flight: Requests sent and not answered yet.
         waiting: Calls that wait for a permit.
-        next_free: Seconds until the next interactive call could be served; 0.0 when at
-            once. A lower bound while every permit is in flight.
+        next_free: Seconds until the next interactive call could be served, 0.0 when at once;
+            a lower bound while every permit is in flight.
         paused_for: Seconds for which the vendor's Retry-After still holds everyone, or 0.0.
     """
 
@@ -80,6 +77,8 @@ class Limiter:
         self._ledger = Ledger(limit)
         # What polling has of it, counted the same way: so many in any window.
         self._share = Ledger(limit if polling_limit is None else polling_limit)
+        whole = (self._ledger,)
+        self._ledgers = dict.fromkeys(LANES, whole) | {"polling": (self._ledger, self._share)}
         self._loop = loop
         self._waiters: Mapping[Lane, _Queue] = {lane: OrderedDict() for lane in LANES}
         self._turn = 0
@@ -111,10 +110,9 @@ class Limiter:
         return min(ledger.free(now), self._ledger.free(now)), ledger.limit
 
     def gap(self, lane: Lane) -> float:
-        """Seconds between requests of `lane` that spread its permits; none in a pause.
+        """Seconds between requests of `lane` that spread its permits.
 
-        In a pause there is nothing to spread: who must wait that long, or cannot, is to
-        hear it now.
+        None in a pause: who must wait that long, or cannot, is to hear it now.
         """
         now = self._loop.time()
         if now < self._paused_until:
@@ -151,9 +149,8 @@ class Limiter:
             lane: Whose turns it takes.
 
         Raises:
-            RateLimitedError: It cannot be served by then; said as soon as that is clear (in
-                a queue of ten thousand, within a second), mostly at once, with `retry_after`
-                the seconds until it could be.
+            RateLimitedError: It cannot be served by then; said as soon as that is clear, mostly
+                at once, with `retry_after` the seconds until it could be.
         """
         if self.try_acquire(lane):
             return
@@ -185,23 +182,20 @@ class Limiter:
     def answered(self, lane: Lane = "interactive") -> float:
         """The holder's request was answered now; the loop time, for whoever measures it."""
         now = self._loop.time()
-        self._ledger.answered(now)
-        if lane == "polling":
-            self._share.answered(now)
+        for ledger in self._ledgers[lane]:
+            ledger.answered(now)
         return now
 
     def lost(self, lane: Lane = "interactive") -> None:
         """The holder's request may have arrived, and no answer will come."""
         now = self._loop.time()
-        self._ledger.lost(now)
-        if lane == "polling":
-            self._share.lost(now)
+        for ledger in self._ledgers[lane]:
+            ledger.lost(now)
 
     def unused(self, lane: Lane = "interactive") -> None:
         """The holder's request certainly never left: its permit is free again."""
-        self._ledger.unused()
-        if lane == "polling":
-            self._share.unused()
+        for ledger in self._ledgers[lane]:
+            ledger.unused()
         if self._loop.time() < self._paused_until:
             # It serves somebody when the pause ends, which may be before the timer.
             self._look_ahead()
@@ -231,11 +225,10 @@ class Limiter:
         """When one who joins `lane` now could be served."""
         place = len(self._waiters[lane])
         position = place + self._ahead(now, lane, place)
-        soonest = self._ledger.forecast(now, self._paused_until, position + 1)[position]
-        if lane == "polling":
-            share = self._share.forecast(now, self._paused_until, place + 1)
-            soonest = max(soonest, share[place])
-        return soonest
+        places = zip(self._ledgers[lane], (position, place), strict=False)
+        return max(
+            ledger.forecast(now, self._paused_until, index + 1)[index] for ledger, index in places
+        )
 
     def _ahead(self, now: float, lane: Lane, place: int) -> int:
         """How many of those who wait in other lanes are served before `place` of `lane`.

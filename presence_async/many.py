@@ -1,4 +1,4 @@
-"""What a client offers about many users at once, and over time: loader, poll, stream, forecast."""
+"""What a client offers about many users: loader, poll, stream, live store, forecast."""
 
 from __future__ import annotations
 
@@ -12,12 +12,11 @@ if TYPE_CHECKING:
 
     from presence_async.config import CallOptions
     from presence_async.forecast import SweepForecast
+    from presence_async.live.store import PresenceStore
     from presence_async.live.stream import PresenceStream
     from presence_async.resources.coalescing import CoalescedReads
     from presence_async.resources.polling import PresencePoll
     from presence_async.session import PresenceSession
-
-__all__ = ["ManyUsers"]
 
 
 class ManyUsers:
@@ -36,10 +35,8 @@ class ManyUsers:
                 presence = await reads.get(user_id)
 
         Args:
-            source: "purecloud" or an ad hoc source name. One without a bulk read is read
-                user by user.
-            linger: Seconds for which a request waits for more users, as long as it is not
-                full.
+            source: "purecloud" or an ad hoc source name. Without a bulk read: user by user.
+            linger: Seconds for which a request that is not full waits for more users.
             concurrency: Requests in flight at most.
 
         Raises:
@@ -67,8 +64,7 @@ class ManyUsers:
                 async for change in poll:
                     print(change.user_id, change.kind, change.after)
 
-        Its lane is polling, unless `with_options` says otherwise. How sweeps keep their time
-        and what becomes of failures: docs/high-volume.md.
+        Its lane is polling, unless `with_options` says otherwise: docs/high-volume.md.
 
         Args:
             ids: User ids, a million at most; an async iterable is read to its end first.
@@ -78,9 +74,9 @@ class ManyUsers:
             concurrency: Requests in flight at most.
 
         Returns:
-            An async iterator of `PresenceChange`; users who cannot be read are told as
-            stale. It raises `AuthenticationError` or `PermissionDeniedError` when that
-            lasts, `ClosedError`, and what `ids` raises. Everything else it outlives.
+            An async iterator of `PresenceChange`; users who cannot be read are "stale". It
+            raises `ClosedError`, `AuthenticationError` or `PermissionDeniedError` that lasts,
+            and what `ids` raises. Everything else it outlives.
 
         Raises:
             InvalidRequestError: An argument that is none of these; `field` names it.
@@ -122,6 +118,54 @@ class ManyUsers:
         send = partial(self._session.send, options=self._options)
         return PresenceStream(self._session, send, user_ids=user_ids, topics=topics)
 
+    def live(
+        self,
+        user_ids: Iterable[str] = (),
+        *,
+        notifications: bool = True,
+        interval: float | None = None,
+        reconcile: float | None = 3600.0,
+        concurrency: int = 16,
+    ) -> PresenceStore:
+        """A map of who is in which presence that keeps itself right, for up to 20,000 users.
+
+            async with client.live(user_ids) as live:
+                await live.ready()
+                print(live[user_id].system_presence, live.counts())
+
+        Fed by notifications, and by bulk reads after every gap; by polling where these are
+        refused. Reads are in lane bulk, sweeps in lane polling: docs/live.md.
+
+        Args:
+            user_ids: User ids.
+            notifications: False polls from the start, any number of users.
+            interval: Seconds from one sweep of polling to the next; None for the shortest the
+                forecast allows, but at least 10.
+            reconcile: Seconds from one reconciling sweep to the next, or None for none.
+            concurrency: Requests in flight at most.
+
+        Raises:
+            InvalidRequestError: An argument that is none of these, or too many users.
+        """
+        from presence_async.live.store import PresenceStore  # noqa: PLC0415  # as above
+
+        lanes = (self._options.lane or lane for lane in ("bulk", "polling"))
+        due, idle = (attrs.evolve(self._options, lane=lane) for lane in lanes)
+        return PresenceStore(
+            self._session,
+            (
+                partial(self._session.send, options=self._options),
+                partial(self._session.send_in_turn, options=due),
+                partial(self._session.send_in_turn, options=idle),
+            ),
+            user_ids=user_ids,
+            notifications=notifications,
+            interval=interval,
+            reconcile=reconcile,
+            concurrency=concurrency,
+            forecast=partial(self.forecast, concurrency=concurrency),
+        )
+
     def forecast(
         self, users: int | Sized, interval: float | None = None, *, concurrency: int = 16
     ) -> SweepForecast:
@@ -129,17 +173,14 @@ class ManyUsers:
 
             print(client.forecast(20_000, interval=120))
 
-        Nothing is sent. The figures are those of the lane: without a `lane` of the client
-        it is bulk for one sweep, and polling with its share where there is an interval.
+        Nothing is sent. The lane is the client's, else bulk for one sweep, and polling with its
+        share where there is an interval.
 
         Args:
             users: Their number, or a collection of them.
             interval: Seconds from the start of one sweep to that of the next.
             concurrency: Requests in flight at most.
 
-        Returns:
-            Requests of a sweep and in a month, the shortest sweep and interval, and
-            whether the interval can be met. Its `str` says what would work.
 
         Raises:
             InvalidRequestError: An argument that is none of these; `field` names it.

@@ -54,9 +54,8 @@ class Progress:
 
     Attributes:
         done: Items that have their outcome.
-        total: All items, or None where they cannot be counted before (a generator). An id
-            that turns out to be a repeated one is taken off, so the last report has both
-            numbers alike.
+        total: All items, without ids that turn out to be repeated; None where they cannot be
+            counted before (a generator).
         failed: Those of `done` whose outcome has an error.
         seconds: Since the fan-out began, on the clock of the event loop.
     """
@@ -122,11 +121,7 @@ def check_concurrency(concurrency: Any) -> int:
 
 
 def tally_of(on_progress: OnProgress | None, items: object) -> Tally | None:
-    """A tally of `items` for a callback; None without one.
-
-    Raises:
-        InvalidRequestError: A callback that cannot be called, or is a coroutine function.
-    """
+    """A tally of `items` for a callback, which is a plain function; None without one."""
     if on_progress is None:
         return None
     if not callable(on_progress) or inspect.iscoroutinefunction(on_progress):

@@ -1,9 +1,8 @@
 """The pace of sweeps: not too soon, and not too many at a time.
 
-A sweep sends many requests, and nobody waits for the single one. As long as what the sweeps
-still have to send fits into what is left of the budget, they go at full speed. Beyond that
-their requests are spaced so that what is left lasts until more comes back: at any moment
-something is left for interactive calls, and every permit is used all the same. A sweep of
+As long as what the sweeps still have to send fits into what is left of the budget, they go at
+full speed. Beyond that their requests are spaced so that what is left lasts until more comes
+back: something is left for interactive calls, and every permit is used all the same. A sweep of
 unknown length goes at full speed through half of the budget.
 
 Of a crowd only a few ask for a permit; the others wait here, in order of arrival, so that
@@ -20,8 +19,6 @@ if TYPE_CHECKING:
 
     from presence_async.config import CallOptions, Lane
     from presence_async.limiter import Limiter
-
-__all__ = ["Pacer"]
 
 # In a budget of 300 the last of them has a permit within 40 s although every lane is full:
 # polling has one turn in twelve.
@@ -40,15 +37,9 @@ class Pacer:
         work: Callable[[], int | None],
         rest: Callable[[float], Awaitable[None]],
     ) -> None:
-        """Args are the session's.
+        """`work` tells how many requests all sweeps still have to send; None: nobody knows.
 
-        Args:
-            lane: Whose sweeps these are.
-            limiter: Knows what is left of the budget.
-            loop: Whose clock counts.
-            work: Tells how many requests all sweeps still have to send; None when nobody
-                knows.
-            rest: Sleeps for some seconds, or less when the session is closed meanwhile.
+        `rest` sleeps for some seconds, or less when the session is closed meanwhile.
         """
         self.lane = lane
         self._limiter = limiter
@@ -64,16 +55,19 @@ class Pacer:
     async def begin(self, options: CallOptions) -> None:
         """Wait until the running task may ask for a permit, in order of arrival.
 
-        The pace only ever delays: whoever would wait longer than `max_wait` goes at once,
-        for the limiter to say what is to be said.
+        Who would wait longer than `max_wait` goes at once: the limiter says what is to be said.
         """
         self._crowd += 1
         try:
             await self._room.acquire()
             self._inside.add(asyncio.current_task())
             if self.lane != "interactive" and options.pacing == "even":
-                async with self._turn:
-                    await self._pace(options.max_wait)
+                # Who is alone here and not too soon has its turn at once.
+                if self._crowd > 1 or self._next > self._loop.time():
+                    async with self._turn:
+                        await self._pace(options.max_wait)
+                else:
+                    self._book()
         except BaseException:
             self.end()
             raise
@@ -88,11 +82,14 @@ class Pacer:
             self._room.release()
 
     async def _pace(self, max_wait: float) -> None:
-        due = self._next
-        wait = due - self._loop.time()
+        wait = self._next - self._loop.time()
         if 0 < wait <= max_wait and self._exceeds():
             await self._rest(wait)
-        now, gap = self._loop.time(), self._limiter.gap(self.lane)
+        self._book()
+
+    def _book(self) -> None:
+        """Note when the next may go."""
+        due, now, gap = self._next, self._loop.time(), self._limiter.gap(self.lane)
         # Who is a little late, because a timer was, does not make all behind it later.
         self._next = (due if due <= now < due + gap else now) + gap
 

@@ -10,8 +10,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import TextIO
 
-__all__ = ["ProgressLine"]
-
 _LINES: Final = 4  # to a file or a pipe, where nothing can be overwritten
 _PAUSE: Final = 0.1  # seconds between two drawings: a slow terminal must not slow the work
 _COLUMNS: Final = 80  # where a terminal does not say
@@ -22,13 +20,7 @@ _BAR: Final = 30  # at most; a narrow terminal has a shorter one, or none
 
 
 class ProgressLine:
-    """The count of one piece of work.
-
-    Args:
-        title: What is counted.
-        out: Where to. Whether it is a terminal decides about the form.
-        clock: Seconds that only grow.
-    """
+    """The count of one piece of work, `title`; whether `out` is a terminal decides the form."""
 
     def __init__(
         self, title: str, out: TextIO, *, clock: Callable[[], float] = time.monotonic
@@ -44,13 +36,7 @@ class ProgressLine:
         self._quarter = 0
 
     def show(self, done: int, total: int | None = None, failed: int = 0) -> None:
-        """Take note, and draw where it is time to.
-
-        Args:
-            done: How many.
-            total: Of how many, or None where nobody knows.
-            failed: How many of `done` have failed.
-        """
+        """Take note, and draw where it is time to; a `total` of None is one nobody knows."""
         self._state = (done, total, failed)
         if self._due(done, total):
             self._draw()

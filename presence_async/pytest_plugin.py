@@ -1,9 +1,8 @@
 """The pytest plugin: a simulator, and a client on it, for each test that asks for them.
 
-pytest loads it wherever the package is installed. So it imports nothing but pytest before a
-fixture is used, and suites that never use one do not pay for it. The fixtures are plain
-functions that hand over to async ones, which exist once per event loop a test can run on: a
-simulator on any other loop than the test's would never answer.
+pytest loads it wherever the package is installed, so it imports nothing but pytest before a
+fixture is used. The fixtures are plain functions that hand over to async ones, one per event loop
+a test can run on: a simulator on any other loop would never answer.
 
 PYTEST_DONT_REWRITE: there is no assertion here to be rewritten.
 """
@@ -50,8 +49,8 @@ def pytest_configure(config: pytest.Config) -> None:
 def presence_simulator(request: pytest.FixtureRequest) -> Simulator:
     """A running `Simulator` on the event loop of the test, closed after it.
 
-    `@pytest.mark.presence_simulator(users=50)` gives keyword arguments of `Simulator`; those of
-    the test win over those of its class, and those over its module's.
+    `@pytest.mark.presence_simulator(users=50)` gives keyword arguments of `Simulator`; the
+    closest marker wins: the test's, its class's, its module's.
     """
     simulator: Simulator = request.getfixturevalue(f"_presence_simulator_{_loop_of(request)}")
     return simulator

@@ -13,8 +13,6 @@ import attrs
 if TYPE_CHECKING:
     from presence_async.routes import Route
 
-__all__ = ["RetryBudget", "backoff", "may_repeat", "outcome_open"]
-
 RETRIED_STATUSES: Final = frozenset({408, 429, 502, 503, 504})
 
 BACKOFF_BASE: Final = 0.5
@@ -31,10 +29,7 @@ def outcome_open(route: Route, status: int) -> bool:
 def may_repeat(route: Route, *, status: int | None, sent: bool) -> bool:
     """True when an attempt that ended so may be followed by another one.
 
-    Args:
-        route: The operation.
-        status: Its answer, or None when the connection failed.
-        sent: Whether the request may have reached the vendor.
+    `status` is None when the connection failed; `sent`: it may have reached the vendor.
     """
     if status is None:
         return route.repeatable or not sent
@@ -43,23 +38,18 @@ def may_repeat(route: Route, *, status: int | None, sent: bool) -> bool:
     return route.repeatable or status == 429
 
 
-def backoff(attempt: int, chance: float) -> float:
-    """Full jitter: a uniform share of a doubling ceiling.
+def backoff(attempt: int, chance: float, cap: float = BACKOFF_CAP) -> float:
+    """Full jitter: a uniform share (`chance`) of a ceiling that doubles up to `cap` seconds.
 
-    Args:
-        attempt: The attempt that failed, from 1.
-        chance: A random number from 0 up to 1.
+    `attempt` is the one that failed, from 1.
     """
     # The exponent is capped first: attempts may be many, floats are not.
-    return chance * min(BACKOFF_CAP, BACKOFF_BASE * 2.0 ** min(attempt - 1, 16))
+    return chance * min(cap, BACKOFF_BASE * 2.0 ** min(attempt - 1, 16))
 
 
 @attrs.define
 class RetryBudget:
-    """Keeps an outage from being amplified: retries are at most a share of the successes.
-
-    A retry costs one; a call that succeeds gives back a tenth, up to the size.
-    """
+    """Keeps an outage from being amplified: a retry costs one, a success gives back a tenth."""
 
     size: float = 20.0
     refill: float = 0.1

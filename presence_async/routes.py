@@ -16,8 +16,6 @@ from presence_async.wire import Request, path_value, query_string
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["ALL_ROUTES", "Route"]
-
 Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
 
 _PLACEHOLDER: Final = re.compile(r"\{(\w+)\}")
@@ -38,10 +36,8 @@ class Route:
     """One operation of the API.
 
     Attributes:
-        method: HTTP method.
         template: Path with placeholders, the vendor's spelling.
-        repeatable: True when sending it twice does no more than sending it once, so
-            that it may be sent again although the first may have taken effect.
+        repeatable: Whether it may be sent again although the first may have taken effect.
         permissions: Permissions the vendor documents for it.
         needs_all: All of them, or any one.
         note: A fact a caller should hear when the operation answers 404.
@@ -88,65 +84,57 @@ class Route:
 
 
 _EDIT: Final = "presence:userPresence:edit"
+# Sent twice they do no more than sent once, unless a route says otherwise.
+_REPEATABLE: Final = frozenset({"GET", "HEAD", "PUT", "DELETE"})
 
 
-def _get(template: str, *permissions: str, note: str = "") -> Route:
-    return Route("GET", template, repeatable=True, permissions=permissions, note=note)
+def _route(
+    method: Method,
+    path: str,
+    *permissions: str,
+    repeatable: bool | None = None,
+    needs_all: bool = True,
+    note: str = "",
+) -> Route:
+    if repeatable is None:
+        repeatable = method in _REPEATABLE
+    return Route(method, f"/api/v2{path}", repeatable, permissions, needs_all, note)
 
 
-LIST_DEFINITIONS: Final = _get("/api/v2/presence/definitions", "presence:presenceDefinition:view")
-CREATE_DEFINITION: Final = Route(
-    "POST", "/api/v2/presence/definitions", False, ("presence:presenceDefinition:add",)
-)
-GET_DEFINITION: Final = _get(
-    "/api/v2/presence/definitions/{definitionId}", "presence:presenceDefinition:view"
-)
-REPLACE_DEFINITION: Final = Route(
-    "PUT",
-    "/api/v2/presence/definitions/{definitionId}",
-    True,
-    ("presence:presenceDefinition:edit",),
-)
-DELETE_DEFINITION: Final = Route(
+_DEFINITIONS: Final = "/presence/definitions"
+_DEFINITION: Final = "/presence/definitions/{definitionId}"
+LIST_DEFINITIONS: Final = _route("GET", _DEFINITIONS, "presence:presenceDefinition:view")
+CREATE_DEFINITION: Final = _route("POST", _DEFINITIONS, "presence:presenceDefinition:add")
+GET_DEFINITION: Final = _route("GET", _DEFINITION, "presence:presenceDefinition:view")
+REPLACE_DEFINITION: Final = _route("PUT", _DEFINITION, "presence:presenceDefinition:edit")
+DELETE_DEFINITION: Final = _route(
     "DELETE",
-    "/api/v2/presence/definitions/{definitionId}",
-    True,
-    ("presence:presenceDefinition:delete", "presence:presenceDefinition:edit"),
+    _DEFINITION,
+    "presence:presenceDefinition:delete",
+    "presence:presenceDefinition:edit",
     needs_all=False,
 )
 
-LIST_LEGACY_DEFINITIONS: Final = _get("/api/v2/presencedefinitions")
-CREATE_LEGACY_DEFINITION: Final = Route(
-    "POST", "/api/v2/presencedefinitions", False, ("presence:presenceDefinition:add",)
+_LEGACY: Final = "/presencedefinitions/{presenceId}"
+LIST_LEGACY_DEFINITIONS: Final = _route("GET", "/presencedefinitions")
+CREATE_LEGACY_DEFINITION: Final = _route(
+    "POST", "/presencedefinitions", "presence:presenceDefinition:add"
 )
-GET_LEGACY_DEFINITION: Final = _get(
-    "/api/v2/presencedefinitions/{presenceId}", "presence:presenceDefinition:view"
-)
-REPLACE_LEGACY_DEFINITION: Final = Route(
-    "PUT",
-    "/api/v2/presencedefinitions/{presenceId}",
-    True,
-    ("presence:presenceDefinition:edit",),
-)
-DELETE_LEGACY_DEFINITION: Final = Route(
-    "DELETE",
-    "/api/v2/presencedefinitions/{presenceId}",
-    True,
-    ("presence:presenceDefinition:delete",),
-)
+GET_LEGACY_DEFINITION: Final = _route("GET", _LEGACY, "presence:presenceDefinition:view")
+REPLACE_LEGACY_DEFINITION: Final = _route("PUT", _LEGACY, "presence:presenceDefinition:edit")
+DELETE_LEGACY_DEFINITION: Final = _route("DELETE", _LEGACY, "presence:presenceDefinition:delete")
 
-LIST_SYSTEM_PRESENCES: Final = _get("/api/v2/systempresences")
+LIST_SYSTEM_PRESENCES: Final = _route("GET", "/systempresences")
 
-GET_PURECLOUD_PRESENCE: Final = _get("/api/v2/users/{userId}/presences/purecloud")
-UPDATE_PURECLOUD_PRESENCE: Final = Route(
-    "PATCH", "/api/v2/users/{userId}/presences/purecloud", False, (_EDIT,)
-)
-GET_PRESENCE: Final = _get("/api/v2/users/{userId}/presences/{sourceId}")
-UPDATE_PRESENCE: Final = Route(
-    "PATCH", "/api/v2/users/{userId}/presences/{sourceId}", False, (_EDIT,)
-)
-GET_TEAMS_PRESENCE: Final = _get(
-    "/api/v2/users/{userId}/presences/microsoftteams",
+_PURECLOUD: Final = "/users/{userId}/presences/purecloud"
+_PRESENCE: Final = "/users/{userId}/presences/{sourceId}"
+GET_PURECLOUD_PRESENCE: Final = _route("GET", _PURECLOUD)
+UPDATE_PURECLOUD_PRESENCE: Final = _route("PATCH", _PURECLOUD, _EDIT)
+GET_PRESENCE: Final = _route("GET", _PRESENCE)
+UPDATE_PRESENCE: Final = _route("PATCH", _PRESENCE, _EDIT)
+GET_TEAMS_PRESENCE: Final = _route(
+    "GET",
+    "/users/{userId}/presences/microsoftteams",
     "integration:microsoftTeams:view",
     "integrations:integration:view",
     note=(
@@ -155,74 +143,55 @@ GET_TEAMS_PRESENCE: Final = _get(
         "integration_presence_source='MicrosoftTeams')"
     ),
 )
-BULK_GET_PURECLOUD: Final = _get("/api/v2/users/presences/purecloud/bulk")
-BULK_GET: Final = _get("/api/v2/users/presences/{sourceId}/bulk")
-BULK_UPDATE: Final = Route("PUT", "/api/v2/users/presences/bulk", False, (_EDIT,), needs_all=False)
-GET_PRIMARY_SOURCE: Final = _get(
-    "/api/v2/presence/users/{userId}/primarysource", "presence:userPrimarySource:view"
+BULK_GET_PURECLOUD: Final = _route("GET", "/users/presences/purecloud/bulk")
+BULK_GET: Final = _route("GET", "/users/presences/{sourceId}/bulk")
+BULK_UPDATE: Final = _route(
+    "PUT", "/users/presences/bulk", _EDIT, repeatable=False, needs_all=False
 )
-SET_PRIMARY_SOURCE: Final = Route(
-    "PUT",
-    "/api/v2/presence/users/{userId}/primarysource",
-    True,
-    ("presence:userPrimarySource:edit",),
+_PRIMARY: Final = "/presence/users/{userId}/primarysource"
+GET_PRIMARY_SOURCE: Final = _route("GET", _PRIMARY, "presence:userPrimarySource:view")
+SET_PRIMARY_SOURCE: Final = _route("PUT", _PRIMARY, "presence:userPrimarySource:edit")
+
+_SOURCE: Final = "/presence/sources/{sourceId}"
+LIST_SOURCES: Final = _route("GET", "/presence/sources", "presence:source:view")
+CREATE_SOURCE: Final = _route("POST", "/presence/sources", "presence:source:add")
+GET_SOURCE: Final = _route("GET", _SOURCE, "presence:source:view")
+REPLACE_SOURCE: Final = _route("PUT", _SOURCE, "presence:source:edit")
+DELETE_SOURCE: Final = _route(
+    "DELETE", _SOURCE, "presence:source:delete", "presence:source:edit", needs_all=False
 )
 
-LIST_SOURCES: Final = _get("/api/v2/presence/sources", "presence:source:view")
-CREATE_SOURCE: Final = Route("POST", "/api/v2/presence/sources", False, ("presence:source:add",))
-GET_SOURCE: Final = _get("/api/v2/presence/sources/{sourceId}", "presence:source:view")
-REPLACE_SOURCE: Final = Route(
-    "PUT", "/api/v2/presence/sources/{sourceId}", True, ("presence:source:edit",)
-)
-DELETE_SOURCE: Final = Route(
-    "DELETE",
-    "/api/v2/presence/sources/{sourceId}",
-    True,
-    ("presence:source:delete", "presence:source:edit"),
-    needs_all=False,
-)
+GET_SETTINGS: Final = _route("GET", "/presence/settings", "presence:settings:view")
+REPLACE_SETTINGS: Final = _route("PUT", "/presence/settings", "presence:settings:edit")
 
-GET_SETTINGS: Final = _get("/api/v2/presence/settings", "presence:settings:view")
-REPLACE_SETTINGS: Final = Route(
-    "PUT", "/api/v2/presence/settings", True, ("presence:settings:edit",)
-)
-
-LIST_USERS: Final = _get("/api/v2/users")
-GET_ME: Final = _get("/api/v2/users/me")
+LIST_USERS: Final = _route("GET", "/users")
+GET_ME: Final = _route("GET", "/users/me")
 
 # Not repeatable: events have ids, but nobody documents that the vendor ignores a repeat, and
 # an older presence must not follow a newer one.
-INJECT_EVENTS: Final = Route(
-    "POST",
-    "/api/v2/events/users/presence",
-    False,
-    ("presence:userPresence:inject",),
-    needs_all=False,
+INJECT_EVENTS: Final = _route(
+    "POST", "/events/users/presence", "presence:userPresence:inject", needs_all=False
 )
-INGEST_THIRD_PARTY: Final = Route(
+INGEST_THIRD_PARTY: Final = _route(
     "PUT",
-    "/api/v2/integrations/unifiedcommunications/{ucIntegrationId}/thirdpartypresences",
-    False,
-    ("integration:presence:edit",),
+    "/integrations/unifiedcommunications/{ucIntegrationId}/thirdpartypresences",
+    "integration:presence:edit",
+    repeatable=False,
     needs_all=False,
 )
 
-LIST_CHANNELS: Final = _get("/api/v2/notifications/channels")
+_CHANNELS: Final = "/notifications/channels"
+_SUBSCRIPTIONS: Final = "/notifications/channels/{channelId}/subscriptions"
+LIST_CHANNELS: Final = _route("GET", _CHANNELS)
 # Not repeatable: one more channel may push another one out.
-CREATE_CHANNEL: Final = Route("POST", "/api/v2/notifications/channels", False)
-CHECK_CHANNEL: Final = Route("HEAD", "/api/v2/notifications/channels/{channelId}", True)
-LIST_SUBSCRIPTIONS: Final = _get("/api/v2/notifications/channels/{channelId}/subscriptions")
-# Adding is repeatable: a topic that is there already is not there twice.
-ADD_SUBSCRIPTIONS: Final = Route(
-    "POST", "/api/v2/notifications/channels/{channelId}/subscriptions", True
-)
-REPLACE_SUBSCRIPTIONS: Final = Route(
-    "PUT", "/api/v2/notifications/channels/{channelId}/subscriptions", True
-)
-DELETE_SUBSCRIPTIONS: Final = Route(
-    "DELETE", "/api/v2/notifications/channels/{channelId}/subscriptions", True
-)
-LIST_AVAILABLE_TOPICS: Final = _get("/api/v2/notifications/availabletopics")
+CREATE_CHANNEL: Final = _route("POST", _CHANNELS)
+CHECK_CHANNEL: Final = _route("HEAD", "/notifications/channels/{channelId}")
+LIST_SUBSCRIPTIONS: Final = _route("GET", _SUBSCRIPTIONS)
+# Repeatable: a topic that is there already is not there twice.
+ADD_SUBSCRIPTIONS: Final = _route("POST", _SUBSCRIPTIONS, repeatable=True)
+REPLACE_SUBSCRIPTIONS: Final = _route("PUT", _SUBSCRIPTIONS)
+DELETE_SUBSCRIPTIONS: Final = _route("DELETE", _SUBSCRIPTIONS)
+LIST_AVAILABLE_TOPICS: Final = _route("GET", "/notifications/availabletopics")
 
 TOKEN: Final = Route("POST", "/oauth/token", repeatable=False)
 """The login host's token endpoint; not an API route, so not in `ALL_ROUTES`."""

@@ -3,12 +3,10 @@
     user_id,email,definition_id,definition_label,system_presence,message,primary,source
     ,ada@example.com,,Stocktaking,,back at 2,,
 
-The first line of a CSV file names the columns, in any order; those that are not needed may
-be missing. An empty cell is no value. The lines of a JSON Lines file are objects with the
-same names; null is no value, and `primary` is a boolean. Empty lines are skipped.
-
-Every bad row is found before anything is sent, and told with its line number. What a row
-holds is never quoted: it may be personal data.
+The first line of a CSV file names the columns, in any order; those that are not needed may be
+missing. An empty cell is no value. JSON Lines are objects with the same names; null is no value,
+and `primary` is a boolean. Empty lines are skipped. Every bad row is told with its line number;
+what it holds is never quoted: it may be personal data.
 """
 
 from __future__ import annotations
@@ -42,8 +40,7 @@ class UpdateRow:
         definition_id: Id of the definition to change to, or None.
         definition_label: Its label in any language instead, or None.
         system_presence: The built-in definition of this system presence instead, or None.
-        message: Free text, or None to leave it alone. (An empty message can be written in
-            JSON Lines only: an empty cell is no value.)
+        message: Free text, or None to leave it alone. (Only JSON Lines can empty it.)
         primary: Whether the source is to become the user's primary one.
         source: Source name, or None for the one that the update is told.
     """
@@ -130,15 +127,11 @@ _KNOWN: Final = f"it must be one of {', '.join(_COLUMNS)}"
 
 
 def parse_csv(source: _Source) -> list[UpdateRow]:
-    """Read rows from CSV.
+    """Read rows from CSV, separated by commas and quoted with ``"``.
 
     Args:
         source: The whole text, or lines with their ends, as a file gives them: open it
             with ``newline=""``. Bytes are UTF-8, with or without a byte order mark.
-            Separated by commas, quoted with ``"``.
-
-    Returns:
-        The rows, in order.
 
     Raises:
         RowsError: With every row that cannot be used.
@@ -163,11 +156,7 @@ def parse_json_lines(source: _Source) -> list[UpdateRow]:
     """Read rows from JSON Lines.
 
     Args:
-        source: The whole text, or its lines. Bytes are UTF-8, with or without a byte order
-            mark.
-
-    Returns:
-        The rows, in order.
+        source: The whole text, or its lines; bytes as for `parse_csv`.
 
     Raises:
         RowsError: With every row that cannot be used.

@@ -1,12 +1,11 @@
 """The way of a request, one concern per stage.
 
-    retrying       verdict after each attempt; sleeps holding nothing
-     └ authorizing    a token; one replay after a 401
-        └ limiting       one permit per wire request
-           └ transport      one exchange
+    retrying       verdict after each attempt; one replay after a 401; sleeps holding nothing
+     └ limiting       a token, and one permit per wire request
+        └ transport      one exchange
 
-Retrying stands outside the limiter on purpose: every wire request spends a permit, most of
-all when the vendor is complaining. Knows no endpoint.
+Retrying stands outside the limiter: every wire request spends a permit, most of all when the
+vendor is complaining. Knows no endpoint.
 """
 
 from __future__ import annotations
@@ -31,8 +30,6 @@ if TYPE_CHECKING:
     from presence_async.limiter import Limiter
     from presence_async.transport import Transport
 
-__all__ = ["SendPath"]
-
 _LOGGER: Final = logging.getLogger("presence_async.sending")
 
 
@@ -50,17 +47,7 @@ class SendPath:
         chance: Callable[[], float],
         emit: Callable[[Record], None] | None,
     ) -> None:
-        """Args are the session's.
-
-        Args:
-            base: API base URL, to which targets are appended.
-            transport: Makes the exchanges.
-            limiter: Gives the permits.
-            keeper: Gives the tokens.
-            loop: Whose clock counts.
-            chance: Random numbers from 0 up to 1, for the jitter.
-            emit: Takes the records of attempts and waits; None when nobody looks.
-        """
+        """`base` is the API's URL, to which targets are appended; `emit` takes records, if any."""
         self._base = base
         self._transport = transport
         self._limiter = limiter
@@ -83,7 +70,9 @@ class SendPath:
             exchange = Exchange()
             failure: PresenceError
             try:
-                response = await self._authorizing(call, exchange)
+                response = await self._limiting(call, exchange)
+                while response.status == 401 and self._may_replay(call):
+                    response = await self._limiting(call, exchange)
             except (PresenceConnectionError, PresenceTimeoutError) as error:
                 failure = error
             else:
@@ -113,8 +102,7 @@ class SendPath:
         if attempt > call.retries or not repeatable:
             return None
         if exchange.stale and attempt == 1:
-            # Most likely the connection had been idle too long, and nobody is in trouble.
-            # A server that hangs up on everybody looks the same, so the budget counts.
+            # Most likely idle for too long. A server that hangs up on everybody looks the same.
             return 0.0 if self._budget.withdraw() else None
         wait, now = failure.retry_after or 0.0, self._loop.time()
         if failure.status == 429 and wait:
@@ -126,18 +114,14 @@ class SendPath:
             return None
         return delay
 
-    async def _authorizing(self, call: Call, exchange: Exchange) -> Response:
-        """The request with a token; after a 401 once more with a new one."""
+    def _may_replay(self, call: Call) -> bool:
+        """After a 401: whether to send it once more, with a new token."""
         keeper = self._keeper
-        token = keeper.fresh() or await self._token(call)
-        response, token = await self._limiting(call, token, exchange)
-        if response.status != 401:
-            return response
-        keeper.invalidate(token)
+        keeper.invalidate(call.token)
         if call.replayed or (keeper.fresh() is None and not keeper.renewable):
-            return response
+            return False
         call.replayed = True
-        return await self._authorizing(call, exchange)
+        return True
 
     async def _token(self, call: Call) -> Token:
         """Wait for a token. What fails here is about the token: the call is not repeated."""
@@ -149,15 +133,15 @@ class SendPath:
             call.retries = 0  # the keeper has made its own attempts
             raise
 
-    async def _limiting(
-        self, call: Call, token: Token, exchange: Exchange
-    ) -> tuple[Response, Token]:
-        """One wire request under one permit; also tells which token it carried."""
+    async def _limiting(self, call: Call, exchange: Exchange) -> Response:
+        """One wire request with a token, under one permit."""
         limiter, lane = self._limiter, call.lane
+        token = self._keeper.fresh() or await self._token(call)
         if not limiter.try_acquire(lane):
             await self._wait_for_permit(call)
             # The wait may have outlived the token.
             token = self._keeper.fresh() or token
+        call.token = token
         if call.pacer is not None:
             call.pacer.end()
         call.attempts += 1
@@ -180,8 +164,9 @@ class SendPath:
         self.latency = seconds if latency is None else latency + (seconds - latency) / 8
         if response.status >= 400:
             self._refused(call, response)
-        self._attempt_finished(call, started, response, None)
-        return response, token
+        if self._emit is not None:
+            self._attempt_finished(call, started, response, None)
+        return response
 
     async def _wait_for_permit(self, call: Call) -> None:
         now = self._loop.time()

@@ -1,8 +1,6 @@
 """The session: owns everything that lives, from `async with` to `aclose()`.
 
-It opens the pool, the token keeper and the limiter on one loop, guards each call with a
-deadline, hands it to the send path (`presence_async.sending`), and closes all of it. The
-session knows no endpoint.
+It guards each call with a deadline and hands it to the send path. It knows no endpoint.
 """
 
 from __future__ import annotations
@@ -49,8 +47,6 @@ if TYPE_CHECKING:
     from presence_async.secret import Secret
     from presence_async.transport import Socket
     from presence_async.wire import Request, Response
-
-__all__ = ["PresenceSession"]
 
 _LOGGER: Final = logging.getLogger("presence_async.session")
 _CLOSED: Final = "the client is closed"
@@ -195,12 +191,7 @@ class PresenceSession:
         return self._config.endpoints.admits_socket(connect_uri)
 
     async def open_socket(self, connect_uri: Secret) -> Socket:
-        """Open a WebSocket, past the API's limiter and without a token. Who opens it ends it.
-
-        Raises:
-            ConfigurationError: An address that is not admitted.
-            PresenceError: It could not be opened; `status` is that of a refusal.
-        """
+        """Open a WebSocket, past the API's limiter and without a token. Who opens it ends it."""
         self.check_usable()
         if not self.admits_socket(connect_uri):
             raise ConfigurationError("the API gave the address of a socket outside its domain")
@@ -255,15 +246,8 @@ class PresenceSession:
     ) -> Coroutine[Any, Any, Response]:
         """Send one request, with everything that belongs to it; a 2xx answer comes back.
 
-        To be awaited at once, in the task that calls it.
-
-        Args:
-            request: What to send.
-            options: The options of the call.
-            pacer: Where its turn ends once it has its permit; for `send_in_turn`.
-
-        Raises:
-            PresenceError: Whatever kept it from succeeding; see `presence_async.errors`.
+        To be awaited at once, in the task that calls it. At `pacer`, for `send_in_turn`, its turn
+        ends once it has its permit.
         """
         self.check_usable()
         self._numbers += 1
@@ -275,9 +259,8 @@ class PresenceSession:
     async def send_in_turn(self, request: Request, options: CallOptions) -> Response:
         """As `send`, for one request of many: a long queue is no reason to refuse it.
 
-        More requests than the budget of a minute may want to go out at once. Who comes
-        that late is refused by the limiter, rests, and queues up again. The vendor's own
-        pauses and a `max_wait` too short for one turn of the budget are refusals as ever.
+        Who comes too late for the limiter rests, and queues up again. The vendor's own pauses
+        and a `max_wait` too short for one turn of the budget are refusals as ever.
         """
         self.check_usable()
         pacer = self._pacers[options.lane or "bulk"]

@@ -1,8 +1,7 @@
 """Who keeps silent for too long: one timer for all exchanges that wait for their answers.
 
-aiohttp sets a timer anew for every piece of an answer, a twentieth of what a request
-costs. Here each exchange only notes when the other side was last heard, and the one timer,
-set for the earliest moment at which somebody is due, looks at all of them.
+aiohttp sets a timer anew for every piece of an answer, a twentieth of what a request costs.
+Here each exchange only notes when the other side was last heard.
 """
 
 from __future__ import annotations
@@ -10,8 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextvars
 from typing import Protocol
-
-__all__ = ["Silence"]
 
 
 class Connection(Protocol):

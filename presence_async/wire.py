@@ -20,20 +20,15 @@ if TYPE_CHECKING:
 
     from presence_async.routes import Route
 
-__all__ = ["Request", "Response", "path_value", "query_string", "repeated", "retry_after_seconds"]
-
 # What needs no encoding and cannot be a dot segment: every id the vendor hands out.
 _PLAIN: Final = f"{ascii_letters}{digits}_-".encode()
 
 
 @attrs.define(slots=False)
 class Request:
-    """One operation. Complete and as good as frozen once it is sent (it is not, for speed).
+    """One operation, with its percent-encoded path and query. Unfrozen only for speed.
 
-    Attributes:
-        route: What kind of operation it is.
-        target: Path and query, percent-encoded, starting with ``/``.
-        body: JSON body or None. Left out of `repr`: it may hold personal data.
+    The body is left out of `repr`: it may hold personal data.
     """
 
     route: Route
@@ -43,13 +38,9 @@ class Request:
 
 @attrs.define(slots=False)
 class Response:
-    """One complete answer. Treat it as frozen (it is not, for speed).
+    """One complete answer, decompressed. Treat it as frozen (it is not, for speed).
 
-    Attributes:
-        status: HTTP status.
-        headers: Header fields; looks up names without regard to case.
-        body: The whole body, decompressed.
-        attempts: Wire requests that the call made for it.
+    `headers` looks up names without regard to case; `attempts` are the call's wire requests.
     """
 
     status: int

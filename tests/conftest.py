@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 from typing import TYPE_CHECKING
 
@@ -37,6 +38,16 @@ def pytest_asyncio_loop_factories(
     if item.get_closest_marker("real_loop") is not None:
         return {"real": asyncio.SelectorEventLoop}
     return {"clock": ClockLoop}
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """In each process that runs tests: processes that they start are not measured.
+
+    And its modules and thousands of tests stay for good: no garbage collection looks at them.
+    """
+    os.environ.pop("COVERAGE_PROCESS_CONFIG", None)
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

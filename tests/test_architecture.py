@@ -3,6 +3,7 @@
 import ast
 import statistics
 import sys
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -40,11 +41,11 @@ TABLE = {
     "limiter": Row("errors ledger", "attrs", "config"),
     "pacing": Row("", "", "config limiter"),
     "forecast": Row("errors ledger", "attrs", "config"),
-    "calls": Row("errors", "", "config pacing wire"),
+    "calls": Row("errors", "", "auth config pacing wire"),
     "outcomes": Row("errors", "attrs"),
     "fanout": Row("errors outcomes"),
     "converter": Row("errors models secret", "attrs cattrs orjson"),
-    "notifications": Row("converter errors models", "attrs"),
+    "notifications": Row("converter errors models secret", "attrs"),
     "rows": Row("converter errors models", "attrs"),
     "auth": Row("errors failures grants hooks retry routes secret", "attrs", "wire"),
     "silence": Row(),
@@ -60,7 +61,11 @@ TABLE = {
         "converter errors failures fanout forecast models notifications outcomes routes rows wire",
         "attrs",
     ),
-    "live": Row("errors models notifications resources retry secret", "attrs", "wire"),
+    "live": Row(
+        "errors fanout forecast models notifications resources retry secret",
+        "attrs",
+        "transport",
+    ),
     "many": Row("live resources", "attrs", "config forecast session"),
     "client": Row(
         "config environment many resources session", "attrs", "auth grants hooks limiter aiohttp"
@@ -68,11 +73,11 @@ TABLE = {
     "jobs": Row("converter errors fanout models outcomes resources", "aiosqlite attrs", "client"),
     "simulator": Row("", "aiohttp attrs orjson"),
     "progress": Row(),
-    "demo": Row("client grants hooks progress simulator", "attrs", "errors models resources"),
+    "demo": Row("client grants hooks progress simulator", "attrs", "live models resources"),
     "cli": Row(
         "client converter demo errors grants jobs progress rows simulator",
-        "attrs",
-        "models resources",
+        "attrs rich",
+        "limiter live models resources",
     ),
     "__main__": Row("cli"),
     "pytest_plugin": Row("client grants simulator", "pytest"),
@@ -100,7 +105,10 @@ PURE = [
 # The pure part of a unit that is not pure as a whole.
 PURE_MODULES = [
     f"live/{name}.py"
-    for name in ("coverage", "inbox", "link", "machine", "outputs", "rejections", "sharding")
+    for name in (
+        *("coverage", "inbox", "link", "machine", "outputs", "rejections", "rows", "sharding"),
+        "table",
+    )
 ]
 IMPURE_MODULES = {"asyncio", "time", "random", "os", "socket", "threading", "secrets"}
 # A fresh PKCE verifier is the one thing made of chance, and made on request only.
@@ -118,11 +126,13 @@ def files_of(unit: str) -> list[Path]:
     return [module for module in MODULES if unit_of(module) == unit]
 
 
+@cache
 def tree_of(module: Path) -> ast.Module:
     """The source of a file, parsed."""
     return ast.parse((ROOT / module).read_text(encoding="utf-8"), str(module))
 
 
+@cache
 def imports_of(module: Path) -> tuple[set[str], set[str]]:
     """Dotted names imported at run time, functions included, and those for type checkers."""
     tree = tree_of(module)
@@ -229,6 +239,7 @@ def users_of(third_party: str) -> set[str]:
         ("cattrs", {"converter"}),
         ("orjson", {"converter", "simulator"}),
         ("pytest", {"pytest_plugin"}),
+        ("rich", {"cli"}),
     ],
 )
 def test_each_third_party_has_one_door(third_party: str, expected: set[str]):
@@ -237,14 +248,14 @@ def test_each_third_party_has_one_door(third_party: str, expected: set[str]):
 
 
 def test_only_the_dependencies_are_imported():
-    """The four core dependencies, those of aiohttp that its types are made of, and two more.
+    """The four core dependencies, those of aiohttp that its types are made of, and three more.
 
-    aiosqlite is an extra, which only jobs ask for. pytest is there whenever its plugin is
-    loaded, and no dependency.
+    aiosqlite and rich are extras, of jobs and of the command line. pytest is there whenever its
+    plugin is loaded, and no dependency.
     """
     declared = {"aiohttp", "attrs", "cattrs", "orjson"}
     used = {word for row in TABLE.values() for word in row.third_party.split()}
-    assert used == declared | {"multidict", "yarl", "pytest", "aiosqlite"}
+    assert used == declared | {"multidict", "yarl", "pytest", "aiosqlite", "rich"}
 
 
 def test_the_simulator_is_an_independent_witness():

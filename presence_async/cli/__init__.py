@@ -1,4 +1,4 @@
-"""The command line: `simulate`, `demo`, `poll`, `bulk-update`. The only place that prints.
+"""The command line: `simulate`, `demo`, `poll`, `watch`, `bulk-update`. The only place that prints.
 
 What the exit codes mean: `exit_codes`.
 """
@@ -11,7 +11,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from presence_async.cli import bulk_updating, polling, simulate
+from presence_async.cli import bulk_updating, polling, simulate, watching
 from presence_async.cli.exit_codes import DONE, INTERRUPTED, exit_code_of
 from presence_async.cli.files import read_ids
 from presence_async.cli.output import abandon, printable
@@ -26,14 +26,7 @@ __all__ = ["main"]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command.
-
-    Args:
-        arguments: The command line without the program's name; `sys.argv` by default.
-
-    Returns:
-        The exit code.
-    """
+    """Run one command, by default that of `sys.argv`; returns the exit code."""
     _open_streams()
     options = _parser().parse_args(arguments)
     try:
@@ -71,9 +64,8 @@ def _parser() -> argparse.ArgumentParser:
         "codes say. To try one without an organization, start `simulate`.",
     )
     commands = parser.add_subparsers(dest="command", required=True)
-    simulate.add_command(commands)
-    polling.add_command(commands)
-    bulk_updating.add_command(commands)
+    for command in (simulate, polling, watching, bulk_updating):
+        command.add_command(commands)
     demo = commands.add_parser(
         "demo",
         help="read and move everyone's presence on a simulated organization",
@@ -101,5 +93,6 @@ _COMMANDS = {
     "simulate": simulate.run,
     "demo": _demo,
     "poll": polling.run,
+    "watch": watching.run,
     "bulk-update": bulk_updating.run,
 }

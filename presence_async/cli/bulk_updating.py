@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 from collections import Counter
 from functools import partial
@@ -11,18 +10,19 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
-from presence_async.cli.connection import ENVIRONMENT, add_connection, connect
-from presence_async.cli.exit_codes import DONE, EXIT_CODES, PARTLY, USAGE
+from presence_async.cli.connection import add_connected, connect
+from presence_async.cli.exit_codes import DONE, PARTLY, USAGE
 from presence_async.cli.files import FORMATS, STANDARD_INPUT, format_of, read_rows
 from presence_async.cli.interruption import interruptible
 from presence_async.cli.output import Output
 from presence_async.cli.records import dry_run_json, dry_run_line, outcome_json, outcome_line
-from presence_async.cli.values import seconds, whole
+from presence_async.cli.values import seconds
 from presence_async.errors import ConfigurationError, JournalError, PresenceError
 from presence_async.jobs.job import BulkUpdateJob
 from presence_async.rows import RowsError
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Mapping, Sequence
 
     from presence_async.client import PresenceClient
@@ -54,80 +54,48 @@ _UNDO: Final = ".undo"
 
 def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add `bulk-update` and its options to the commands."""
-    parser = commands.add_parser(
+    parser = add_connected(
+        commands,
         "bulk-update",
-        help="change the presences of the users in a file, whatever happens meanwhile",
+        what="change the presences of the users in a file, whatever happens meanwhile",
         description=_DESCRIPTION,
-        epilog=f"{_EPILOG}{ENVIRONMENT}\n{EXIT_CODES}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog=_EPILOG,
+        concurrency=4,
     )
-    parser.add_argument(
-        "file", nargs="?", metavar="FILE", help="rows of CSV or JSON Lines; - is standard input"
-    )
-    parser.add_argument("--journal", metavar="FILE", help="where the job keeps what it has done")
-    _add_modes(parser.add_mutually_exclusive_group())
-    parser.add_argument(
-        "--undo",
-        action="store_true",
-        help="give back what the job of the journal has changed; the journal of that is beside "
-        "it, with .undo at the end",
-    )
-    parser.add_argument(
-        "--dry-run", action="store_true", help="tell what would be changed, and change nothing"
-    )
-    parser.add_argument(
-        "--export", metavar="FILE", help="write all outcomes here at the end: .csv or .jsonl"
-    )
-    parser.add_argument(
-        "--format", choices=FORMATS, help="what FILE is (default: what its name says)"
-    )
-    parser.add_argument(
-        "--source",
-        default="PURECLOUD",
-        metavar="NAME",
-        help="presence source of the rows that name none (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--concurrency",
-        type=whole(least=1),
-        default=4,
-        metavar="NUMBER",
-        help="requests in flight at most (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--settling-time",
-        type=seconds,
-        default=15.0,
-        metavar="SECONDS",
-        help="from losing a request to looking what became of it (default: %(default)g)",
-    )
-    add_connection(parser)
-
-
-def _add_modes(group: argparse._MutuallyExclusiveGroup) -> None:
-    group.add_argument(
+    add = parser.add_argument
+    add("file", nargs="?", metavar="FILE", help="rows of CSV or JSON Lines; - is standard input")
+    add("--journal", metavar="FILE", help="where the job keeps what it has done")
+    modes = parser.add_mutually_exclusive_group()
+    modes.add_argument(
         "--resume",
         action="store_true",
         help="go on with the job of the journal; FILE may be left out, and a finished job is "
         "no error",
     )
-    group.add_argument(
+    modes.add_argument(
         "--retry-failed",
         action="store_true",
         help="send again what the job of the journal could not apply; FILE may be left out",
     )
+    add(
+        "--undo",
+        action="store_true",
+        help="give back what the job of the journal has changed; the journal of that is beside "
+        "it, with .undo at the end",
+    )
+    what = "tell what would be changed, and change nothing"
+    add("--dry-run", action="store_true", help=what)
+    what = "write all outcomes here at the end: .csv or .jsonl"
+    add("--export", metavar="FILE", help=what)
+    add("--format", choices=FORMATS, help="what FILE is (default: what its name says)")
+    what = "presence source of the rows that name none (default: %(default)s)"
+    add("--source", default="PURECLOUD", metavar="NAME", help=what)
+    what = "from losing a request to looking what became of it (default: %(default)g)"
+    add("--settling-time", type=seconds, default=15.0, metavar="SECONDS", help=what)
 
 
 async def run(options: argparse.Namespace) -> int:
-    """Begin the job, or go on with it.
-
-    Returns:
-        The exit code.
-
-    Raises:
-        PresenceError: The run as a whole has failed.
-        OSError: A file cannot be read or written.
-    """
+    """Begin the job, or go on with it; returns the exit code."""
     _check(options)
     client = connect(options)
     with interruptible(), Output("updating presences") as output:
@@ -141,12 +109,7 @@ async def run(options: argparse.Namespace) -> int:
 
 
 def _check(options: argparse.Namespace) -> None:
-    """Refuse what makes no sense; find out the format.
-
-    Raises:
-        ConfigurationError: With what is wrong.
-        OSError: The outcomes could not be exported.
-    """
+    """Refuse what makes no sense; find out the format."""
     known = options.resume or options.retry_failed or options.undo
     if options.file is None and not known:
         raise ConfigurationError("FILE is missing; with --resume the journal alone will do")

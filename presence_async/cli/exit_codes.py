@@ -11,17 +11,6 @@ from presence_async.errors import (
     PresenceError,
 )
 
-__all__ = [
-    "DONE",
-    "EXIT_CODES",
-    "FAILED",
-    "INTERRUPTED",
-    "JOURNAL",
-    "PARTLY",
-    "USAGE",
-    "exit_code_of",
-]
-
 DONE: Final = 0
 FAILED: Final = 1
 USAGE: Final = 2  # also what argparse exits with

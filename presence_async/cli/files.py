@@ -1,4 +1,4 @@
-"""The files a command line names; - is standard input."""
+"""The files a command line names; - is standard input. What is no good is a ConfigurationError."""
 
 from __future__ import annotations
 
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
     from presence_async.rows import UpdateRow
 
-__all__ = ["FORMATS", "STANDARD_INPUT", "first_line", "format_of", "read_ids", "read_rows"]
-
 STANDARD_INPUT: Final = "-"
 Format: TypeAlias = Literal["csv", "jsonl"]
 FORMATS: Final[tuple[Format, ...]] = get_args(Format)
@@ -24,49 +22,26 @@ _SUFFIXES: Final[dict[str, Format]] = {".csv": "csv", ".jsonl": "jsonl", ".ndjso
 
 
 def first_line(name: str) -> str:
-    """Return the first line, and leave the rest unread.
-
-    Raises:
-        ConfigurationError: It is not UTF-8.
-        OSError: The file cannot be read.
-    """
+    """Return the first line, and leave the rest unread."""
     with _opened(name) as file:
         return _text(name, file.readline())
 
 
 def read_ids(name: str) -> list[str]:
-    """Return the lines that are not blank, without the blanks around them.
-
-    Raises:
-        ConfigurationError: They are not UTF-8.
-        OSError: The file cannot be read.
-    """
+    """Return the lines that are not blank, without the blanks around them."""
     with _opened(name) as file:
         lines = _text(name, file.read()).splitlines()
     return [line.strip() for line in lines if line.strip()]
 
 
 def read_rows(name: str, form: Format) -> list[UpdateRow]:
-    """Return the rows of a file of presence updates.
-
-    Args:
-        name: The file.
-        form: One of FORMATS.
-
-    Raises:
-        RowsError: With every row that cannot be used.
-        OSError: The file cannot be read.
-    """
+    """Return the rows of a file of presence updates; RowsError has all that cannot be used."""
     with _opened(name) as file:
         return parse_csv(file) if form == "csv" else parse_json_lines(file)
 
 
 def format_of(name: str) -> Format:
-    """Return which of FORMATS a file has by its name.
-
-    Raises:
-        ConfigurationError: The name does not tell.
-    """
+    """Return which of FORMATS a file has by its name."""
     form = _SUFFIXES.get(Path(name).suffix.lower())
     if form is None:
         raise ConfigurationError(f"the name {name} must end in one of {', '.join(_SUFFIXES)}")

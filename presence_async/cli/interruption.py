@@ -10,17 +10,14 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["interruptible"]
-
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Cancel the current task at the first signal; leave the second to the operating system.
+    """Cancel the task at the first signal; the second is the operating system's.
 
-    Handlers of the event loop would not do: they wait for the loop, which may itself be
-    waiting for whoever reads our output.
+    The loop's own handlers would wait for it, and it may wait for whoever reads our output.
     """
     loop = asyncio.get_running_loop()
     task = asyncio.current_task()

@@ -1,8 +1,4 @@
-"""What a command tells: results on standard output, everything else on standard error.
-
-On a terminal a result is a line for people; elsewhere it is a JSON object on a line of its
-own. Nobody's text reaches a terminal unless it is printable.
-"""
+"""What a command tells: results on standard output, everything else on standard error."""
 
 from __future__ import annotations
 
@@ -20,26 +16,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Self, TextIO
 
-__all__ = ["Output", "abandon", "printable"]
-
 
 _LOGGER: Final = logging.getLogger("presence_async")
 
 
 class Output:
-    """The two streams of one command, and the progress line between them.
+    """The two streams of one command, and the progress line (`title`) between them.
 
-    As a context manager it also tells what the library warns of, and leaves the last
-    progress standing.
-
-    Args:
-        title: What the progress line counts.
-        out: Standard output by default.
-        err: Standard error by default.
-        clock: Seconds that only grow.
-
-    Attributes:
-        gone: Whether the reader of the results has gone away. Writing goes on, to nobody.
+    As a context manager it also tells what the library warns of, and leaves the last progress
+    standing. Once the reader of the results is `gone`, writing goes on, to nobody.
     """
 
     def __init__(
@@ -68,15 +53,7 @@ class Output:
         self.finish()
 
     def result(self, json: Callable[[], str], line: Callable[[], str | None]) -> None:
-        """One result, at once: whoever reads it wants to act on it.
-
-        Args:
-            json: Makes it JSON.
-            line: Makes it a line for people, or None where they need not see it.
-
-        Raises:
-            OSError: It cannot be written, and not because its reader is gone.
-        """
+        """One result, at once; `line` gives None where people need not see it."""
         text = line() if self._for_people else json()
         if text is None:
             return
@@ -130,10 +107,7 @@ def _write(stream: TextIO, text: str) -> None:
 
 
 def abandon(stream: TextIO) -> None:
-    """Send to nowhere what is still written to a stream without a reader.
-
-    Otherwise the interpreter would complain at its end about what it could not write.
-    """
+    """Send to nowhere what is left for a stream without a reader; Python would complain."""
     with suppress(io.UnsupportedOperation):  # no file behind it, no reader to lose
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, stream.fileno())

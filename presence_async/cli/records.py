@@ -16,20 +16,11 @@ if TYPE_CHECKING:
 
     Presence = UcUserPresence | UserPresence | MutableUserPresence
 
-__all__ = [
-    "change_json",
-    "change_line",
-    "dry_run_json",
-    "dry_run_line",
-    "outcome_json",
-    "outcome_line",
-]
-
 _, _json_line = lines_of("jsonl")
 
 
 def change_json(change: PresenceChange) -> str:
-    """What a poll has seen, as JSON."""
+    """What a poll or the live store has seen, as JSON."""
     return _dumps(
         {
             "user_id": change.user_id,
@@ -38,19 +29,20 @@ def change_json(change: PresenceChange) -> str:
             "after": _fields(change.after),
             "seen_at": change.seen_at.isoformat(),
             "age": change.age,
+            "stale": change.stale,
         }
         | _error_fields(change.error)
     )
 
 
-def change_line(change: PresenceChange) -> str:
-    """The same for people, in local time."""
-    parts = [f"{change.seen_at.astimezone():%H:%M:%S}", change.user_id]
-    if change.kind == "changed":
+def change_line(change: PresenceChange, name: str | None = None) -> str:
+    """The same for people, in local time; `name` is that of the user."""
+    parts = [f"{change.seen_at.astimezone():%H:%M:%S}", name or change.user_id]
+    if change.kind != "first" and change.fields:
         parts += [_shown(change.before), "->"]
     parts.append(_shown(change.after))
-    if change.error is not None:
-        parts.append(f"(stale: {change.error})")
+    if change.stale:
+        parts.append(f"(stale: {change.error})" if change.error else "(stale)")
     elif change.kind == "fresh":
         parts.append("(fresh again)")
     return " ".join(parts)
@@ -111,7 +103,8 @@ def _shown(presence: Presence | None, name: str | None = None) -> str:
         return "no presence"
     definition = presence.presence_definition
     if definition and not name:
-        name = str(definition.system_presence or definition.id or "")
+        known = definition.system_presence
+        name = known.rest if known else definition.id or ""
     parts = [name or "", f'"{presence.message}"' if presence.message else ""]
     return " ".join(part for part in parts if part) or "as it is"
 

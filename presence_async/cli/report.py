@@ -23,13 +23,7 @@ _AIM = frozenset(("route", "times", "skip", "probability"))
 
 
 class Report:
-    """Listens to a simulator.
-
-    Args:
-        simulator: Whose requests.
-        log: Whether each request that has ended is a line on standard error.
-        usual: The fault behind `--latency`, which is not worth a word.
-    """
+    """Listens to a simulator; `usual` is the fault behind `--latency`, not worth a word."""
 
     def __init__(self, simulator: Simulator, *, log: bool, usual: Fault | None) -> None:
         self._simulator = simulator

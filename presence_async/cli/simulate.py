@@ -9,14 +9,14 @@ import json
 import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from presence_async.cli.report import Report
 from presence_async.cli.values import PORTS, latency, seconds, switch, whole
 from presence_async.errors import ConfigurationError
 from presence_async.simulator import ApiError, Fault, Simulator, Switches
-from presence_async.simulator.bodies import parse_json
 from presence_async.simulator.control import Control
+from presence_async.simulator.exchange import parse_json
 from presence_async.simulator.fault_json import read_faults
 from presence_async.simulator.latency import uniform
 
@@ -66,62 +66,47 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     )
 
 
+_COUNT: Final[Any] = {"type": whole(), "metavar": "NUMBER"}
+_DEFAULT: Final = "(default: %(default)s)"
+
+
 def _add_addresses(group: argparse._ArgumentGroup) -> None:
-    group.add_argument(
-        "--host", default="127.0.0.1", help="address to listen on (default: %(default)s)"
-    )
-    for name, what in (
-        ("--port", "port of the API"),
-        ("--login-port", "port of the login server"),
-        ("--streaming-port", "port of the sockets of notification channels"),
+    group.add_argument("--host", default="127.0.0.1", help=f"address to listen on {_DEFAULT}")
+    for name, default, what in (
+        ("--port", 0, "the API (default: any)"),
+        ("--login-port", 0, "the login server (default: any)"),
+        ("--streaming-port", 0, "the sockets of notification channels (default: any)"),
+        ("--control-port", None, "the control endpoint, 0 for any (default: there is none)"),
     ):
         group.add_argument(
-            name, type=whole(PORTS), default=0, metavar="PORT", help=f"{what} (default: any)"
+            name, type=whole(PORTS), default=default, metavar="PORT", help=f"port of {what}"
         )
     group.add_argument(
         "--one-port", action="store_true", help="the login server shares the API's port"
     )
-    group.add_argument(
-        "--control-port",
-        type=whole(PORTS),
-        metavar="PORT",
-        help="port of the control endpoint, 0 for any (default: there is none)",
-    )
 
 
 def _add_organization(group: argparse._ArgumentGroup) -> None:
-    group.add_argument(
-        "--users",
-        type=whole(),
-        default=50,
-        metavar="NUMBER",
-        help="users in the organization (default: %(default)s)",
-    )
-    group.add_argument(
-        "--seed", type=int, default=0, help="makes ids, names and chances repeatable (default: 0)"
-    )
-    group.add_argument("--client-id", metavar="ID", help="OAuth client (default: from the seed)")
-    group.add_argument(
+    add = group.add_argument
+    add("--users", **_COUNT, default=50, help=f"users in the organization {_DEFAULT}")
+    add("--seed", type=int, default=0, help="makes ids, names and chances repeatable (default: 0)")
+    add("--client-id", metavar="ID", help="OAuth client (default: from the seed)")
+    add(
         "--token-lifetime",
         type=seconds,
         default=86400,
         metavar="SECONDS",
         help="how long an access token lives (default: a day)",
     )
-    group.add_argument(
-        "--rate-limit",
-        type=whole(),
-        default=300,
-        metavar="NUMBER",
-        help="requests a minute of one token, 0 for no limit (default: %(default)s)",
-    )
-    group.add_argument(
+    what = f"requests a minute of one token, 0 for no limit {_DEFAULT}"
+    add("--rate-limit", **_COUNT, default=300, help=what)
+    add(
         "--rate-window",
         choices=("rolling", "fixed"),
         default="rolling",
-        help="how a minute is counted (default: %(default)s)",
+        help=f"how a minute is counted {_DEFAULT}",
     )
-    group.add_argument(
+    add(
         "--switch",
         type=switch,
         action="append",
@@ -142,20 +127,17 @@ def _add_trouble(group: argparse._ArgumentGroup) -> None:
     )
 
 
+_TAKEN_OVER: Final = (
+    *("users", "seed", "rate_window", "token_lifetime", "client_id"),
+    *("host", "port", "login_port", "streaming_port", "one_port"),
+)
+
+
 def _simulator(options: argparse.Namespace) -> Simulator:
     try:
         return Simulator(
-            users=options.users,
-            seed=options.seed,
+            **{name: getattr(options, name) for name in _TAKEN_OVER},
             rate_limit=options.rate_limit or None,
-            rate_window=options.rate_window,
-            token_lifetime=options.token_lifetime,
-            client_id=options.client_id,
-            host=options.host,
-            port=options.port,
-            login_port=options.login_port,
-            streaming_port=options.streaming_port,
-            one_port=options.one_port,
             switches=Switches(**dict(options.switches)),
         )
     except ValueError as error:
@@ -163,15 +145,7 @@ def _simulator(options: argparse.Namespace) -> Simulator:
 
 
 async def run(options: argparse.Namespace) -> int:
-    """Serve until SIGINT or SIGTERM.
-
-    Returns:
-        The exit code, 0.
-
-    Raises:
-        ConfigurationError: For a file of faults that holds anything else.
-        OSError: When a port cannot be opened or a file cannot be read.
-    """
+    """Serve until SIGINT or SIGTERM; returns the exit code."""
     stopped = _interruption()
     simulator = _simulator(options)
     if options.faults is not None:

@@ -1,15 +1,12 @@
 """JSON to models and back: the only module that knows wire names, cattrs and orjson.
 
-Reading is strict about types and generous about everything else. A field of the wrong JSON
-type is an error that names it (``presenceDefinition.systemPresence``), nothing is coerced;
-missing and null are kept apart, unknown fields go to `extra`, and one bad row of a list
-does not cost the others. Whatever the bytes are, the outcome is a value or `DecodeError`,
+Reading is strict about types: a field of the wrong JSON type is an error that names it, nothing
+is coerced. Missing and null are kept apart, unknown fields go to `extra`, and one bad row of a
+list does not cost the others. Whatever the bytes are, the outcome is a value or `DecodeError`,
 and no error holds a value of the answer, which may be personal data.
 
-Wire names are the models' field names in camel case. The reader and the writer of a model
-are generated on first use (`_models`), as straight-line code without loops or tables,
-because decoding sits in the path of every sweep over thousands of users. They are
-registered with cattrs, which does the dispatch.
+Wire names are the models' field names in camel case. Readers and writers are generated on first
+use (`_models`), because decoding is in the path of every sweep; cattrs does the dispatch.
 """
 
 from __future__ import annotations
@@ -58,27 +55,17 @@ _reader: Final[Callable[[Any], Callable[[Any, Any], Any]]] = functools.cache(
 
 @attrs.frozen
 class Rows(Generic[M]):
-    """What could be read of a list answer.
-
-    Attributes:
-        decoded: The rows that could be read, in the order of the answer.
-        failures: The others, with their index in the answer.
-    """
+    """What could be read of a list answer, in its order, and the rows that could not."""
 
     decoded: list[M]
     failures: tuple[RowFailure, ...] = ()
 
 
 def structure(data: _Json, cls: type[M]) -> M:
-    """Make a model from a JSON object.
-
-    Args:
-        data: The JSON document, UTF-8 without a byte order mark.
-        cls: The model to make.
+    """Make a model from a JSON object, in UTF-8 without a byte order mark.
 
     Returns:
-        The model. Datetimes are aware and UTC, whatever their offset was; one without an
-        offset is taken as UTC.
+        The model. Datetimes are aware and UTC; without an offset they are taken as UTC.
 
     Raises:
         DecodeError: When it is not JSON, not an object, or a field is of the wrong type.
@@ -91,18 +78,7 @@ from_json = structure
 
 
 def structure_value(value: Any, cls: type[M]) -> M:
-    """Make a model from what `loads` returned, or from a part of that.
-
-    Args:
-        value: The JSON value.
-        cls: The model to make.
-
-    Returns:
-        The model, as `structure` makes it.
-
-    Raises:
-        DecodeError: When it is not an object, or a field is of the wrong type.
-    """
+    """As `structure`, from what `loads` returned, or from a part of that."""
     try:
         model: M = _reader(cls)(value, cls)
     except Mismatch as mismatch:
@@ -118,15 +94,7 @@ def structure_value(value: Any, cls: type[M]) -> M:
 def from_dict(data: Mapping[str, Any], cls: type[M]) -> M:
     """Make a model from a plain dict with wire names, as `to_dict` returns it.
 
-    The way goes through JSON, so that both ends of it are judged by the same rules and
-    the model shares nothing with a dict that may still change.
-
-    Args:
-        data: What `to_dict` returns, or anything else that can be written as JSON.
-        cls: The model to make.
-
-    Returns:
-        The model.
+    The way goes through JSON: the same rules, and nothing shared with a dict that may change.
 
     Raises:
         DecodeError: When a field is of the wrong type.
@@ -136,14 +104,7 @@ def from_dict(data: Mapping[str, Any], cls: type[M]) -> M:
 
 
 def structure_rows(data: _Json, cls: type[M]) -> Rows[M]:
-    """Make models from a bare JSON array; a row that is not understood costs no other.
-
-    Args:
-        data: The JSON document, UTF-8 without a byte order mark.
-        cls: The model of each row.
-
-    Returns:
-        The models, and a failure for each row that could not be read.
+    """Make models from a bare JSON array, with a failure for each row that cannot be read.
 
     Raises:
         DecodeError: When it is not JSON or not an array.
@@ -155,15 +116,7 @@ def structure_rows(data: _Json, cls: type[M]) -> Rows[M]:
 
 
 def structure_listing(data: _Json, cls: type[M], rows: str = "entities") -> M:
-    """Make an entity listing; bad rows of `entities` end up in its `failures`.
-
-    Args:
-        data: The JSON document, UTF-8 without a byte order mark.
-        cls: A listing, i.e. a model with `entities` and `failures`.
-        rows: The field that is called `entities` in most listings.
-
-    Returns:
-        The listing. Without `entities` in the answer, it has none.
+    """Make an entity listing; bad rows of its field `rows` end up in its `failures`.
 
     Raises:
         DecodeError: When it is not JSON, not an object, or any other field is wrong.
@@ -183,9 +136,6 @@ def structure_listing(data: _Json, cls: type[M], rows: str = "entities") -> M:
 def to_dict(model: Model) -> dict[str, Any]:
     """Make a plain dict with wire names, ready to be written as JSON.
 
-    Args:
-        model: Any model.
-
     Returns:
         Its fields in order, then those of `extra` that no field of the model has set.
         `UNSET` fields are left out, None is kept. Datetimes are ISO-8601 strings in UTC
@@ -198,13 +148,7 @@ def to_dict(model: Model) -> dict[str, Any]:
 
 
 def to_json(value: Model | Sequence[Model]) -> bytes:
-    """Write a model as a JSON object, or several as an array.
-
-    Args:
-        value: A model, or a sequence of models.
-
-    Returns:
-        The JSON document in UTF-8, made as by `to_dict`.
+    """Write a model as a JSON object, or several as an array, in UTF-8, made as by `to_dict`.
 
     Raises:
         InvalidRequestError: When a field cannot be written, e.g. a naive datetime.
@@ -213,9 +157,7 @@ def to_json(value: Model | Sequence[Model]) -> bytes:
 
 
 def loads(data: _Json) -> Any:
-    """Read a JSON document.
-
-    Duplicate keys: the last one counts. Integers beyond 64 bits become floats.
+    """Read JSON. The last of duplicate keys counts; integers beyond 64 bits become floats.
 
     Raises:
         DecodeError: When it is not JSON. NaN, Infinity, a byte order mark, lone surrogates
@@ -230,9 +172,7 @@ def loads(data: _Json) -> Any:
 
 
 def dumps(obj: Any) -> bytes:
-    """Write plain data as a JSON document; models and aware datetimes may be in it.
-
-    NaN and infinities have no JSON form and become null.
+    """Write plain data, models and aware datetimes as JSON. NaN and infinities become null.
 
     Raises:
         InvalidRequestError: When something in it has no JSON form.
@@ -278,7 +218,10 @@ def _unstructured(write: Callable[[Any], T], value: Model | Sequence[Model]) -> 
 
 def _rows(rows: list[Any], cls: type[M]) -> Rows[M]:
     read = _reader(cls)
-    # Almost always every row is good, and this is the fastest way to find out.
+    # Almost always every row is good, and these are the fastest ways to find out.
+    together = _values.TOGETHER.get(read)
+    if together is not None and (models := together(rows)) is not None:
+        return Rows(models)
     with contextlib.suppress(Mismatch, RecursionError):
         return Rows([read(row, cls) for row in rows])
     decoded: list[M] = []

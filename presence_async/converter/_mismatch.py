@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-__all__ = ["JSON_TYPES", "Mismatch", "attempt", "each", "misfit", "place", "wrong"]
-
 _T = TypeVar("_T")
 
 JSON_TYPES: Final[dict[type, str]] = {
@@ -25,12 +23,7 @@ JSON_TYPES: Final[dict[type, str]] = {
 
 
 class Mismatch(Exception):  # noqa: N818 - a finding on its way up, never seen outside
-    """What is wrong with a value, and the path to it, which grows on the way up.
-
-    Attributes:
-        reason: What was expected and what came: types, never the value.
-        field: The path, e.g. "entities[3].id"; "" for the outermost value.
-    """
+    """What is wrong with a value (types, never the value); its path grows on the way up."""
 
     def __init__(self, reason: str, field: str = "") -> None:
         super().__init__(reason)
@@ -61,11 +54,7 @@ def misfit(expected: type, value: object) -> Mismatch:
 
 
 def attempt(convert: Callable[..., _T], *args: Any) -> _T | Mismatch:
-    """Convert, and return what is wrong instead of raising it.
-
-    The error made of it can then be raised outside of any ``except``, so that it drags no
-    context along that could show the value.
-    """
+    """Return what is wrong: raised outside of any ``except``, it drags no context along."""
     try:
         return convert(*args)
     except Mismatch as mismatch:

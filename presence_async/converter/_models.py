@@ -1,9 +1,7 @@
-"""Generates the reader and the writer of each model.
+"""Generates the reader and the writer of each model, as one would write them by hand.
 
-The generated code is what one would write by hand for the class, field after field, with
-every type check in place. Two things make reading fast beyond that, and both are here:
-frozen instances are filled before they are frozen (`_twin`), and presence definitions,
-which repeat in every row, are made once (`_sharing`).
+Two more things make reading fast: frozen instances are filled before they are frozen
+(`_twin`), and presence definitions, which repeat in every row, are made once (`_sharing`).
 """
 
 from __future__ import annotations
@@ -17,19 +15,19 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias, get_args, get_type_hint
 import attrs
 
 from presence_async.converter._mismatch import JSON_TYPES, Mismatch, misfit, wrong
+from presence_async.converter._values import TOGETHER
 from presence_async.models import UNSET, Model, PresenceDefinition, Unset
 from presence_async.models._base import EMPTY
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     import cattrs
 
     from presence_async.converter._values import Reader, Writer
 
-__all__ = ["register"]
-
 _Names: TypeAlias = dict[str, Any]
+_Together: TypeAlias = "Callable[[Sequence[dict[str, Any]]], list[Any]]"
 
 # Checked by an inlined comparison of types and written as they are. Not by isinstance: a
 # bool is an int to Python and not to JSON.
@@ -94,11 +92,17 @@ _READ_EXTRA: Final = """
     if len(obj) + missing != len(known):
         extra = {name: value for name, value in obj.items() if name not in known}
 """
-# An object whose fields are known in advance, which is less to look for.
+# Objects whose fields are known in advance, which is less to look for, and in one loop.
 _USUAL_HEAD: Final = """
-def read(obj):
+def read(objs):
+  models = []
+  for obj in objs:
     {targets} = pick(obj)
     extra = {extra}
+"""
+_USUAL_TAIL: Final = """
+    models.append(model)
+  return models
 """
 _WRITE_HEAD: Final = """
 def write(model):
@@ -140,21 +144,13 @@ def _is_model(hint: Any) -> bool:
 
 @attrs.frozen
 class _Field:
-    """A field of a model as the generators need it.
-
-    Attributes:
-        name: Name in the model.
-        wire: Name on the wire.
-        hint: Its type without None and Unset.
-        absent: Its value when the field is missing.
-        null: Its value when the field is null.
-    """
+    """A field of a model as the generators need it."""
 
     name: str
     wire: str
-    hint: Any
-    absent: Any
-    null: Any
+    hint: Any  # without None and Unset
+    absent: Any  # its value when it is missing
+    null: Any  # its value when it is null
 
     @property
     def plain(self) -> bool:
@@ -206,7 +202,7 @@ def _model_reader(cls: type[Model], converter: cattrs.Converter) -> Reader:
         names[f"null_{field.name}"] = field.null
         if not field.plain:
             names[f"read_{field.name}"] = _hook(converter.get_structure_hook, field, cls)
-    source += [_READ_EXTRA, _construction(cls, names, {})]
+    source += [_READ_EXTRA, _construction(cls, names, {}), "    return model\n"]
     read: Reader = _compiled("read", source, names)
     read = _learning(read, lambda keys: _usual_reader(cls, fields, keys, names))
     return _sharing(read) if cls is PresenceDefinition else read
@@ -214,7 +210,7 @@ def _model_reader(cls: type[Model], converter: cattrs.Converter) -> Reader:
 
 def _usual_reader(
     cls: type[Model], fields: list[_Field], keys: list[str], names: _Names
-) -> Callable[[dict[str, Any]], Any]:
+) -> _Together:
     """A reader of objects with exactly these keys; any other of their number is a KeyError."""
     here = [field for field in fields if field.wire in keys]
     unknown = [key for key in keys if key not in names["known"]]
@@ -223,30 +219,25 @@ def _usual_reader(
     extra = f"dict(zip(unknown, ({', '.join(extras)},)))" if extras else "EMPTY"
     absent = {field.name: f"absent_{field.name}" for field in fields if field not in here}
     source = [_USUAL_HEAD.format(targets=targets, extra=extra), *map(_value, here)]
-    source.append(_construction(cls, names, absent))
+    source += [_construction(cls, names, absent), _USUAL_TAIL]
     pick = itemgetter(*(field.wire for field in here), *unknown)
-    read: Callable[[dict[str, Any]], Any] = _compiled(
-        "read", source, names | {"pick": pick, "unknown": unknown}
-    )
+    read: _Together = _compiled("read", source, names | {"pick": pick, "unknown": unknown})
     return read
 
 
-def _learning(
-    read: Reader, usual_reader: Callable[[list[str]], Callable[[dict[str, Any]], Any]]
-) -> Reader:
+def _learning(read: Reader, usual_reader: Callable[[list[str]], _Together]) -> Reader:
     """Of each size of an object, those like the first to come twice are read the faster way.
 
-    The rows of an answer are mostly all alike. With sizes there are few ways to learn,
-    whatever the network sends.
+    Rows are mostly alike, and sizes are few, whatever the network sends.
     """
-    usual: dict[int, Callable[[dict[str, Any]], Any]] = {}
+    usual: dict[int, _Together] = {}
     once: set[int] = set()
 
     def read_learning(obj: Any, hint: Any) -> Any:
         size = len(obj) if obj.__class__ is dict else 0
         if size in usual:
             try:
-                return usual[size](obj)
+                return usual[size]((obj,))[0]
             except KeyError:
                 return read(obj, hint)
         model = read(obj, hint)
@@ -256,6 +247,14 @@ def _learning(
             once.add(size)
         return model
 
+    def read_alike(objs: list[Any]) -> list[Any] | None:
+        try:
+            (size,) = set(map(len, objs))
+            return usual[size](objs)
+        except (KeyError, TypeError, ValueError, Mismatch, RecursionError):
+            return None
+
+    TOGETHER[read_learning] = read_alike
     return read_learning
 
 
@@ -286,24 +285,22 @@ def _hook(get_hook: Callable[[Any], Any], field: _Field, owner: type[Model]) -> 
 def _construction(cls: type[Model], names: _Names, absent: dict[str, str]) -> str:
     """Lines that make the model out of the values read.
 
-    The ``__init__`` of a frozen class calls a function for each field, which costs more
-    than all of the reading. So an unfrozen instance of a twin class is filled instead, and
-    made one of `cls` when it is complete.
+    The ``__init__`` of a frozen class costs more than all of the reading. So an instance of
+    an unfrozen twin is filled instead, and made one of `cls` when it is complete.
     """
     values = {field.name: f"v_{field.name}" for field in attrs.fields(cls)}
     values |= {name: value for name, value in (_NOT_ON_WIRE | absent).items() if name in values}
     if names["Twin"] is None:
         arguments = ", ".join(f"{name}={value}" for name, value in values.items())
-        return f"    return cls({arguments})\n"
+        return f"    model = cls({arguments})\n"
     stores = "".join(f"    model.{name} = {value}\n" for name, value in values.items())
-    return f"    model = Twin()\n{stores}    model.__class__ = cls\n    return model\n"
+    return f"    model = Twin()\n{stores}    model.__class__ = cls\n"
 
 
 def _twin(cls: type[Model]) -> type | None:
     """A class of the same layout that is not frozen, or None when that is not safe.
 
-    Safe means: ``__init__`` would do nothing but store the values, and a trial shows that
-    each value is still in its place after the change of class.
+    Safe: ``__init__`` only stores the values, and a trial shows that they stay in their places.
     """
     fields = attrs.fields(cls)
     if hasattr(cls, "__attrs_post_init__") or any(f.validator or f.converter for f in fields):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import partial
+from operator import eq
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, get_args, get_origin
 
 from presence_async.converter._mismatch import Mismatch, each, misfit, place, wrong
@@ -13,8 +15,6 @@ from presence_async.secret import Secret
 if TYPE_CHECKING:
     import cattrs
 
-__all__ = ["Reader", "Writer", "register", "write_datetime"]
-
 # Names seen, as they are spelled. They are few, but how few is up to the network.
 _NAMES: Final[dict[str, SystemPresenceName]] = {}
 _NAMES_AT_MOST: Final = 256
@@ -22,22 +22,25 @@ _NAMES_AT_MOST: Final = 256
 Reader: TypeAlias = Callable[[Any, Any], Any]
 Writer: TypeAlias = Callable[[Any], Any]
 
+TOGETHER: Final[dict[Reader, Callable[[list[Any]], list[Any] | None]]] = {}
+"""Faster readers of many objects: their models, or None for objects to be read one by one."""
+
 
 def register(converter: cattrs.Converter) -> None:
     """Teach the converter every value type that occurs in a field."""
     converter.register_structure_hook(float, _read_float)
-    converter.register_structure_hook(str, _read_text)
-    converter.register_unstructure_hook(str, _write_text)
-    converter.register_structure_hook(Secret, _read_secret)
-    converter.register_unstructure_hook(Secret, _write_secret)
-    converter.register_structure_hook(SystemPresenceName, _read_name)
-    converter.register_unstructure_hook(SystemPresenceName, _write_text)
-    converter.register_structure_hook(datetime, _read_datetime)
-    converter.register_unstructure_hook(datetime, write_datetime)
-    converter.register_structure_hook_func(_is_strings, _read_strings)
-    converter.register_unstructure_hook_func(_is_strings, _write_object)
-    converter.register_structure_hook_func(_is_object, _read_object)
-    converter.register_unstructure_hook_func(_is_object, _write_object)
+    hooks: list[tuple[Any, Reader, Writer]] = [
+        (str, _read_text, _write_text),
+        (Secret, _read_secret, _write_secret),
+        (SystemPresenceName, _read_name, _write_text),
+        (datetime, _read_datetime, write_datetime),
+    ]
+    for hint, read, write in hooks:
+        converter.register_structure_hook(hint, read)
+        converter.register_unstructure_hook(hint, write)
+    for hint, read in ((Mapping[str, str], _read_strings), (Mapping[str, Any], _read_object)):
+        converter.register_structure_hook_func(partial(eq, hint), read)
+        converter.register_unstructure_hook_func(partial(eq, hint), _write_object)
     converter.register_structure_hook_factory(_is_array, _array_reader)
     converter.register_unstructure_hook_factory(_is_array, _array_writer)
 
@@ -110,15 +113,10 @@ def write_datetime(value: Any) -> str:
 def _read_strings(value: Any, _: Any) -> dict[str, str]:
     if type(value) is not dict:
         raise wrong("object", value)
-    try:
-        "".join(value.values())  # the fastest way to see that all are strings
-    except TypeError:
-        raise Mismatch("expected an object of strings") from None
+    for text in value.values():  # a handful: quicker than what goes over them at once
+        if text.__class__ is not str:
+            raise Mismatch("expected an object of strings")
     return value
-
-
-def _is_strings(hint: Any) -> bool:
-    return bool(hint == Mapping[str, str])
 
 
 def _read_object(value: Any, _: Any) -> dict[str, Any]:
@@ -133,10 +131,6 @@ def _write_object(value: Any) -> dict[str, Any]:
     raise misfit(Mapping, value)
 
 
-def _is_object(hint: Any) -> bool:
-    return bool(hint == Mapping[str, Any])
-
-
 def _is_array(hint: Any) -> bool:
     return get_origin(hint) is tuple
 
@@ -144,10 +138,13 @@ def _is_array(hint: Any) -> bool:
 def _array_reader(hint: Any, converter: cattrs.Converter) -> Reader:
     item = get_args(hint)[0]
     read = converter.get_structure_hook(item)
+    together = TOGETHER.get(read)
 
     def read_array(value: Any, _: Any) -> tuple[Any, ...]:
         if type(value) is not list:
             raise wrong("array", value)
+        if together is not None and (models := together(value)) is not None:
+            return tuple(models)
         left = iter(value)
         try:
             return tuple([read(row, item) for row in left])

@@ -1,8 +1,7 @@
 """SQLite for a job, through aiosqlite, which keeps a thread for it.
 
-A statement that its caller stops waiting for runs on in that thread. So whatever is begun
-here is waited for to its end, cancelled or not: a transaction is whole or it is not there,
-and the next one never starts inside it.
+A statement that its caller stops waiting for runs on in there. So whatever is begun is waited
+for to its end, cancelled or not: the next transaction never starts inside another.
 """
 
 from __future__ import annotations
@@ -18,8 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterable, Iterator, Sequence
 
     import aiosqlite
-
-__all__ = ["Database", "check_driver", "uncut"]
 
 T = TypeVar("T")
 _Statement: TypeAlias = "tuple[str, Iterable[Sequence[Any]] | None]"
@@ -49,11 +46,7 @@ async def uncut(work: Coroutine[Any, Any, T]) -> T:
 
 
 class Database:
-    """One connection; its statements run one after another.
-
-    Every method raises JournalError when SQLite does, JournalLockedError when somebody else
-    has the file locked, and ClosedError when there is no connection (any more).
-    """
+    """One connection; its statements run one after another. Without one: ClosedError."""
 
     def __init__(self, name: str) -> None:
         """`name` is for messages."""
@@ -71,10 +64,7 @@ class Database:
         return await uncut(self._in_turn(self._read(statement, parameters)))
 
     async def write(self, *statements: _Statement) -> None:
-        """One transaction: each statement once for each of its rows of parameters.
-
-        With None for the rows it is once, and need not be about data.
-        """
+        """One transaction: each statement for each of its rows of parameters, or once for None."""
         await uncut(self._in_turn(self._write(statements)))
 
     async def close(self) -> None:

@@ -44,19 +44,12 @@ _SHOWN: Final = frozenset({"id", "source", "sourceId", "presenceDefinition", "me
 
 @attrs.define(eq=False, kw_only=True)
 class Entry(Row):
-    """A row of an update with its place in a job, and what the journal keeps of it.
+    """A row of an update in a job, and what the journal keeps of it; most as in `JobOutcome`.
 
     Attributes:
-        number: Its place among the items, from 0.
         chunk: Which items go out in one request with it.
         guard: In a job that undoes another: what the user must still show.
-        state: What has become of it.
-        before: What the user showed before it was sent, or None.
-        after: What the vendor answered, or what was read back, or None.
-        error: Why it is not known to be applied, or None.
-        sends: In how many requests it was.
-        sent_at: When it was last handed over for sending, in seconds of the wall clock.
-        finished_at: When its outcome was known, likewise.
+        sent_at: In seconds of the wall clock.
         journaled: State and mark as the journal has them.
     """
 
@@ -81,6 +74,11 @@ class Entry(Row):
                 found[name] = read(found[name])
         item = converter.structure(body, MutableUserPresence)
         return cls.of(item, converter.loads(body), body, **found, **fields)
+
+    @property
+    def named(self) -> dict[str, Any]:
+        """What every outcome says of its item."""
+        return {name: getattr(self, name) for name in ("number", "user_id", "source", "item")}
 
     @property
     def kept(self) -> bytes:
@@ -137,10 +135,9 @@ class JobOutcome:
         user_id: Whose presence it is about.
         source: Name or id of the source.
         item: What was asked for, as a row of the bulk update.
-        status: Applied: the user showed what was asked for, after it was sent. Unchanged:
-            the user showed it already, and nothing was sent. Rejected: it certainly took
-            no effect. Superseded: somebody else changed the presence, and that stands.
-            Unknown: it may have taken effect, and nobody could find out.
+        status: Applied: the user showed what was asked for, after it was sent. Unchanged: did
+            so before, and nothing was sent. Rejected: it certainly took no effect.
+            Superseded: somebody else's change stands. Unknown: it may have taken effect.
         repeated: It was sent again after a request whose outcome was unknown.
         sends: In how many requests it was.
         before: What the user showed before, or None where that could not be read.
@@ -168,10 +165,7 @@ class JobOutcome:
     def of(cls, entry: Entry) -> JobOutcome:
         """The outcome of an entry that has one."""
         return cls(
-            number=entry.number,
-            user_id=entry.user_id,
-            source=entry.source,
-            item=cast("MutableUserPresence", entry.item),
+            **entry.named,
             status=cast("Status", entry.state),
             repeated=entry.repeated,
             sends=entry.sends,
@@ -185,16 +179,12 @@ class JobOutcome:
 
 @attrs.frozen(kw_only=True)
 class DryRunOutcome:
-    """What a run would do with one item.
+    """What a run would do with one item; what is not told here is as in `JobOutcome`.
 
     Attributes:
-        number: Its place among the items, from 0.
-        user_id: Whose presence it is about.
-        source: Name or id of the source.
-        item: What is asked for, as a row of the bulk update.
-        status: Change: it would be sent. Unchanged: the user shows it already.
-            Superseded: the user has moved on since the job that is to be undone. Rejected:
-            the presence could not be read, and the item would not be sent.
+        status: Change: it would be sent. Unchanged: the user shows it already. Superseded: the
+            user has moved on since the job to be undone. Rejected: the presence could not be
+            read, and the item would not be sent.
         before: What the user shows, or None.
         error: Why the presence could not be read, or None.
     """
@@ -210,17 +200,11 @@ class DryRunOutcome:
 
 @attrs.frozen(kw_only=True)
 class JobSummary:
-    """How many items of a job are where.
+    """How many items of a job are where; what is not told here is as in `JobOutcome`.
 
     Attributes:
-        total: All of them.
         planned: Not sent yet.
         in_flight: Handed over for sending, and nothing heard yet.
-        applied: See `JobOutcome`; so are the next four.
-        unchanged: Nothing was sent.
-        rejected: Certainly no effect.
-        superseded: Somebody else's change stands.
-        unknown: Nobody could find out.
         repeated: Those of any state that were sent again after an unknown outcome.
     """
 
@@ -283,17 +267,7 @@ def _moment(seconds: float | None) -> datetime | None:
     return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
 
 
-_KEPT: Final = (
-    "message",
-    "status",
-    "code",
-    "correlation_id",
-    "method",
-    "path_template",
-    "retry_after",
-    "outcome_unknown",
-    "attempts",
-)
+_KEPT: Final = ("message", *errors.CONTEXT)
 _CLASSES: Final = {
     name: kind
     for name in errors.__all__

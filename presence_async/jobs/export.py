@@ -1,8 +1,7 @@
 """Outcomes of a job as lines of CSV and JSON Lines. Pure.
 
-A spreadsheet runs a cell that begins like a formula, and messages are written by anybody.
-So in CSV such a cell gets an apostrophe before it, which spreadsheets take for "this is
-text". JSON Lines has everything as it is, the presences before and after whole.
+A spreadsheet runs a cell that begins like a formula, and messages are written by anybody. So in
+CSV such a cell gets an apostrophe before it. JSON Lines has everything as it is.
 """
 
 from __future__ import annotations
@@ -21,37 +20,18 @@ if TYPE_CHECKING:
     from presence_async.jobs.entries import JobOutcome
     from presence_async.models import UcUserPresence, UserPresence
 
-__all__ = ["COLUMNS", "lines_of"]
-
 COLUMNS: Final = (
-    "number",
-    "user_id",
-    "source",
-    "status",
-    "repeated",
-    "sends",
-    "error",
-    "http_status",
-    "code",
-    "correlation_id",
-    "definition_before",
-    "message_before",
-    "definition_after",
-    "message_after",
-    "sent",
-    "finished",
-)
+    "number", "user_id", "source", "status", "repeated", "sends", "error", "http_status", "code",
+    "correlation_id", "definition_before", "message_before", "definition_after", "message_after",
+    "sent", "finished",
+)  # fmt: skip
 # White space is skipped by some programs on the way to the formula, and wide signs are
 # taken for the usual ones.
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 
 def lines_of(form: Any) -> tuple[str, Callable[[JobOutcome], str]]:
-    """The head of a file, and what makes a line of an outcome.
-
-    Raises:
-        InvalidRequestError: A form that is neither "csv" nor "jsonl".
-    """
+    """The head of a file, and what makes a line of an outcome, in a form that we know."""
     if form == "csv":
         return _csv(COLUMNS), _csv_line
     if form == "jsonl":
@@ -62,13 +42,8 @@ def lines_of(form: Any) -> tuple[str, Callable[[JobOutcome], str]]:
 def _values(outcome: JobOutcome) -> dict[str, Any]:
     """What both forms have in common."""
     error = outcome.error
-    return {
-        "number": outcome.number,
-        "user_id": outcome.user_id,
-        "source": outcome.source,
-        "status": outcome.status,
-        "repeated": outcome.repeated,
-        "sends": outcome.sends,
+    plain = ("number", "user_id", "source", "status", "repeated", "sends")
+    return {name: getattr(outcome, name) for name in plain} | {
         "error": None if error is None else f"{type(error).__name__}: {error.message}",
         "http_status": None if error is None else error.status,
         "code": None if error is None else error.code,

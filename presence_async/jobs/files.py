@@ -14,19 +14,6 @@ from presence_async.errors import JournalError, JournalLockedError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = [
-    "APPLICATION",
-    "VERSION",
-    "check_marks",
-    "drop_empty_rest",
-    "drop_index",
-    "file_errors",
-    "has_rest",
-    "name_file",
-    "new_file",
-    "read_only",
-]
-
 APPLICATION: Final = 0x70724A31  # "prJ1"
 VERSION: Final = 1
 _MAGIC: Final = b"SQLite format 3\0"
@@ -48,11 +35,7 @@ def file_errors() -> Iterator[None]:
 
 
 def check_marks(path: Path) -> None:
-    """Refuse a file that is no journal of ours, by its first bytes.
-
-    Raises:
-        JournalError: It is none, or one of a version that this one does not know.
-    """
+    """Refuse a file that is no journal of ours, or of another version, by its first bytes."""
     with path.open("rb") as file:
         header = file.read(100)
     application = int.from_bytes(header[_APPLICATION_AT])
@@ -69,11 +52,7 @@ def check_marks(path: Path) -> None:
 def new_file(path: Path) -> Iterator[Path]:
     """An empty file beside the place of a journal, readable by nobody else; it goes at the end.
 
-    What a process left that was killed at this point goes too. Should it live after all,
-    its file is gone, and somebody else's journal will be in the place of its own.
-
-    Raises:
-        JournalLockedError: The file was useless because somebody has removed it.
+    So does what a process left that was killed here; if it lives, it gets a JournalLockedError.
     """
     folder, prefix = path.absolute().parent, f".{path.name}."
     pattern = re.compile(re.escape(prefix) + _LEFT)
@@ -95,11 +74,7 @@ def new_file(path: Path) -> Iterator[Path]:
 
 
 def name_file(new: Path, path: Path) -> None:
-    """Give a file that is whole its name; it outlives a power failure then.
-
-    Raises:
-        JournalLockedError: There is a file of that name by now.
-    """
+    """Give a file that is whole its name, if no file has it; it outlives a power failure then."""
     try:
         os.link(new, path)
     except (FileExistsError, FileNotFoundError):

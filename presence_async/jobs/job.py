@@ -6,7 +6,8 @@ import asyncio
 import logging
 import os
 import weakref
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable
+from contextlib import aclosing
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, TextIO, TypeAlias
@@ -14,11 +15,11 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TextIO, TypeAlias
 from presence_async.errors import ClosedError, InvalidRequestError, JournalError
 from presence_async.fanout import FanOut, check_concurrency
 from presence_async.jobs.database import check_driver
+from presence_async.jobs.deciding import taken_back
 from presence_async.jobs.entries import OPEN, Counts, DryRunOutcome, JobOutcome, JobSummary
 from presence_async.jobs.export import lines_of
 from presence_async.jobs.journal import Journal, Plan
 from presence_async.jobs.running import Chunks, Options, Run, dry_run
-from presence_async.jobs.undoing import taken_back
 from presence_async.outcomes import OnProgress, tally_of
 from presence_async.resources.bulk import check_on_outcome, check_settling_time
 from presence_async.resources.settling import SETTLING_TIME
@@ -46,12 +47,10 @@ class BulkUpdateJob:
         async with BulkUpdateJob(client, "moves.journal", items) as job:
             summary = await job.run()
 
-    The same lines start it and start it again after whatever ended it: a crash, a kill, a
-    deployment, Ctrl-C. No item is lost, and what was on its way is found out about before
-    it is sent again. docs/jobs.md tells how, and what the limits are.
-
-    The journal is an SQLite file (with its `-wal` beside it), locked while the job is open
-    and readable by its owner only, for it holds presences.
+    The same lines start it and start it again after whatever ended it. No item is lost, and what
+    was on its way is found out about before it is sent again. How, and with what limits:
+    docs/jobs.md. The journal is an SQLite file (with its `-wal` beside it), locked while the job
+    is open and readable by its owner only, for it holds presences.
     """
 
     def __init__(
@@ -74,15 +73,15 @@ class BulkUpdateJob:
                 which will do for a dry run only.
             items: As for `client.bulk.update`. Where the journal exists they may be left
                 out; given, they must be those it was made for, in the same order.
-            undo: Journal of another job, instead of items: put back what it changed. Who
-                does not show any more what it left has moved on and is left alone.
+            undo: Journal of another job, instead of items: put back what it changed, but of
+                nobody who has moved on since.
             source: Source name for the items that name none.
-            concurrency: Requests in flight at most. Without settling it is also how many of
-                them may be repeated when the process is killed.
+            concurrency: Requests in flight at most; without settling, so many may be repeated
+                after a kill.
             settle: False reads nothing back: what was on its way when an earlier run ended
                 is sent again, and marked `repeated`; what is lost otherwise is unknown.
             settling_time: Seconds from losing a request, or from starting again, to reading
-                back. A request may still be applied during them.
+                back: it may still be applied.
 
         Raises:
             ConfigurationError: aiosqlite is missing: ``pip install presence_async[jobs]``.
@@ -110,9 +109,9 @@ class BulkUpdateJob:
         """Open, lock and check the journal; plan the job where there is none.
 
         Raises:
-            JournalLockedError: Another job has the journal open, here or in another process.
+            JournalLockedError: Another job has the journal open.
             JournalError: It is no journal, is damaged, or was made for other items; or there
-                is none, and no items. What was there has been left as it was.
+                is none, and no items.
             InvalidRequestError: An item that is none; `field` names it.
             PresenceError: A system presence could not be looked up. Nothing has been sent.
         """
@@ -193,20 +192,19 @@ class BulkUpdateJob:
         Args:
             on_outcome: A plain function that is called with every outcome of this run, once
                 it is in the journal. What it raises is logged.
-            on_progress: Called with a `Progress` at the start and whenever outcomes are in the
-                journal, about once a chunk. What earlier runs did counts.
+            on_progress: Called with a `Progress` at the start and about once a chunk. What
+                earlier runs did counts.
 
         Returns:
             The summary, with everything done.
 
         Raises:
-            AuthenticationError, RateLimitedError: Refused credentials, or a budget that is
-                spent for longer than the client's `max_wait`. Nothing is lost: what is in
-                flight has been waited for, and the rest is still to do.
+            AuthenticationError, RateLimitedError: Refused credentials, or a budget spent for
+                longer than the client's `max_wait`. What was in flight has ended.
             ClosedError: The job is not open, runs already, or was closed meanwhile, or the
-                client was. As above, but for what was in flight: the next run settles it.
+                client was. The next run settles what was in flight.
             JournalError: The journal is in memory only, or could not be written.
-            asyncio.CancelledError: As with ClosedError, the journal is clean.
+            asyncio.CancelledError: As with ClosedError.
         """
         return await self._run(on_outcome, on_progress)
 
@@ -294,7 +292,7 @@ class BulkUpdateJob:
 
     # -- results
 
-    async def outcomes(self) -> AsyncIterator[JobOutcome]:
+    async def outcomes(self) -> AsyncGenerator[JobOutcome, None]:
         """The outcomes there are so far, of all runs, in the order of the items."""
         first = 0
         while page := await self._usable().page(first, _PAGE):
@@ -319,12 +317,11 @@ class BulkUpdateJob:
         """
         header, line = lines_of(form)
         file.write(header)
-        count = first = 0
-        while page := await self._usable().page(first, _PAGE):
-            lines = [line(JobOutcome.of(entry)) for entry in page if entry.state not in OPEN]
-            file.write("".join(lines))
-            count += len(lines)
-            first = page[-1].number + 1
+        count = 0
+        async with aclosing(self.outcomes()) as outcomes:
+            async for outcome in outcomes:
+                file.write(line(outcome))
+                count += 1
         return count
 
     # -- inside

@@ -1,16 +1,9 @@
-"""The file of a job: its plan, and what became of every item.
+"""The file of a job: its plan, and what became of every item. See docs/jobs.md.
 
-A journal is an SQLite database that is marked as ours (`application_id`, `user_version`),
-written ahead (WAL) and synced with every transaction, and locked for as long as a job has
-it open. The lock is the operating system's: it goes with the process, however that ends.
-
-It is made under another name and gets its own when it is whole. So what is found under
-that name is either a journal or somebody else's file, and a file that is not whole is
-damaged. Everything is checked before the first byte is written: marks, schema, structure,
-the plan against its digest, and what is kept of each item against its checksum, for SQLite
-has none for what it stores. What fails is left as it was.
-
-It holds presences, so only its owner may read it.
+A journal gets its name when it is whole, so a file that is not is damaged. Everything is checked
+before the first byte is written: marks (`application_id`, `user_version`), schema, structure, the
+plan against its digest, each item against its checksum, for SQLite has none. What fails is left as
+it was.
 """
 
 from __future__ import annotations
@@ -46,8 +39,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
-__all__ = ["Journal", "Plan"]
-
 _SCHEMA: Final = {
     "job": "CREATE TABLE job (digest TEXT NOT NULL)",
     "items": """CREATE TABLE items (
@@ -74,12 +65,7 @@ _OPEN: Final[set[tuple[int, int]]] = set()
 
 @attrs.frozen
 class Plan:
-    """What a job is to do.
-
-    Attributes:
-        items: For each item its number, chunk, body and guard, as they are stored.
-        digest: The same for the same items in the same order, and for no others.
-    """
+    """What a job is to do: number, chunk, body and guard of each item; a digest of all that."""
 
     items: Sequence[tuple[int, int, bytes, bytes | None]]
     digest: str
@@ -127,12 +113,7 @@ class Journal:
             return self._path is not None and self._path.exists()
 
     async def create(self, plan: Plan) -> None:
-        """Make the file, whole or not at all; or the tables, in memory.
-
-        Raises:
-            JournalError: It cannot be written.
-            JournalLockedError: Another process has made one of this name meanwhile.
-        """
+        """Make the file, whole or not at all; or the tables, in memory."""
         if self._path is None:
             await self._database.connect(":memory:")
             await self._fill(self._database, plan)
@@ -158,12 +139,7 @@ class Journal:
         )
 
     async def open(self) -> None:
-        """Lock and check the file.
-
-        Raises:
-            JournalError: It is none of ours, or damaged. It is left as it was.
-            JournalLockedError: Another job has it open, here or in another process.
-        """
+        """Lock and check the file."""
         path = self._path
         assert path is not None  # noqa: S101  # one in memory is made, not opened
         with file_errors():
@@ -206,15 +182,18 @@ class Journal:
         """The digest of the plan, once all of it is found to be right."""
         tables = await database.read("SELECT name, sql FROM sqlite_master")
         if dict(tables) != _SCHEMA:
-            raise JournalError(f"the journal {self._path} is damaged: its tables are others")
+            raise self._damaged("its tables are others")
         (state,) = (await database.read("PRAGMA quick_check(1)"))[0]
         if state != "ok":
-            raise JournalError(f"the journal {self._path} is damaged: {state}")
+            raise self._damaged(state)
         digests = await database.read("SELECT digest FROM job")
         found = await self._digest_in(database)
         if digests != [(found,)]:
-            raise JournalError(f"the journal {self._path} is damaged: its plan is not whole")
+            raise self._damaged("its plan is not whole")
         return found
+
+    def _damaged(self, how: str) -> JournalError:
+        return JournalError(f"the journal {self._path} is damaged: {how}")
 
     async def _digest_in(self, database: Database) -> str:
         """The digest of the plan, every item of which has been compared with its checksum."""
@@ -223,9 +202,7 @@ class Journal:
             for number, chunk, body, guard, state, repeated, kept, checksum in rows:
                 _digested(digest, body, guard)
                 if checksum != _checksum(number, chunk, state, repeated, kept):
-                    raise JournalError(
-                        f"the journal {self._path} is damaged: item {number} is not whole"
-                    )
+                    raise self._damaged(f"item {number} is not whole")
             last = rows[-1][0]
         return digest.hexdigest()
 

@@ -1,16 +1,8 @@
-"""Works through the entries of a job, a chunk at a time, and journals every step.
+"""Works through the entries of a job, a chunk (one request) at a time, and journals every step.
 
-A chunk is what goes out in one request. Its users are read first, in one request; what has
-to be sent is journaled as in flight, together with what the users showed; then it is sent;
-then its outcomes are journaled. So whatever a run that ended leaves in flight may have been
-applied, and nothing else may.
-
-What an earlier run left in flight comes first, as many chunks at most as it sent at a time.
-It counts as lost when the run began, for nobody knows when its sender died: after the
-settling time its users are read back, and it is judged like any other lost request
-(`settling`), by what was read before it was sent. Without settling it is sent again.
-
-It knows nothing of SQLite: any `Entries` will do.
+How: docs/jobs.md. Whatever a run that ended leaves in flight may have been applied, and nothing
+else. It counts as lost when the next run began, for nobody knows when its sender died, and is
+judged like any other lost request (`settling`), by what was read before.
 """
 
 from __future__ import annotations
@@ -32,10 +24,7 @@ from presence_async.resources.updating import ITEMS, Row, UpdateOutcome, put
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from presence_async.models import MutableUserPresence
     from presence_async.resources._base import Send
-
-__all__ = ["Chunks", "Entries", "Options", "Run", "dry_run"]
 
 
 class Entries(Protocol):
@@ -50,14 +39,7 @@ class Entries(Protocol):
 
 @attrs.frozen
 class Options:
-    """How a job is run.
-
-    Attributes:
-        concurrency: Chunks in work at most.
-        settle: Whether what is lost is looked for.
-        settling_time: Seconds from losing a request to reading back.
-        wall: The wall clock.
-    """
+    """How a job is run; `concurrency` counts chunks, `wall` is the wall clock."""
 
     concurrency: int
     settle: bool
@@ -115,16 +97,7 @@ class Run:
         options: Options,
         report: Callable[[Sequence[Entry]], object],
     ) -> None:
-        """Args are what the job holds.
-
-        Args:
-            entries: The journal.
-            counts: Kept up with it.
-            chunks: Where what is about the whole job, and no item's fault, is told.
-            send: The way out.
-            options: How to run.
-            report: Called with the entries that have just got their outcome.
-        """
+        """`chunks` are told what is about the whole job, `report` what has got its outcome."""
         self._entries = entries
         self._counts = counts
         self._chunks = chunks
@@ -262,18 +235,11 @@ def _stopped(outcome: UpdateOutcome) -> PresenceError | None:
 
 
 async def dry_run(send: Send, entries: Sequence[Entry]) -> Sequence[DryRunOutcome]:
-    """What a run would do with one chunk.
-
-    Raises:
-        AuthenticationError, ClosedError, RateLimitedError: It cannot be told now.
-    """
+    """What a run would do with one chunk."""
     shown = await look(send, entries)
     return [
         DryRunOutcome(
-            number=entry.number,
-            user_id=entry.user_id,
-            source=entry.source,
-            item=cast("MutableUserPresence", entry.item),
+            **entry.named,
             status=decision(entry, shown[entry]),
             before=shown[entry].presence,
             error=shown[entry].error,

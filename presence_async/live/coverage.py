@@ -5,28 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from presence_async.live.outputs import Gap, Rejected
-from presence_async.notifications import check_topics
+from presence_async.notifications import topic_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from collections.abc import Set as AbstractSet
 
     from presence_async.models import ChannelTopic
 
-__all__ = ["Coverage"]
-
 
 class Coverage:
-    """What is wanted, what was granted, and the gaps.
-
-    Args:
-        topics: What is wanted.
-
-    Attributes:
-        wanted: The names by what makes two spellings of them one.
-
-    Raises:
-        InvalidRequestError: Topics that cannot be; `field` names the one.
-    """
+    """What is wanted (names by `topic_key`), what was granted, and the gaps."""
 
     def __init__(self, topics: Iterable[str]) -> None:
         self.wanted = _by_key(topics)
@@ -38,34 +27,28 @@ class Coverage:
         """Everything is in a gap from now on."""
         self._uncovered = dict.fromkeys(self.wanted, now)
 
-    def change(self, topics: Iterable[str], now: float) -> tuple[bool, bool]:
-        """Want these topics and no others; what is new is in a gap from now on.
+    def change(self, topics: Iterable[str], again: Iterable[str], now: float) -> tuple[bool, bool]:
+        """Want these topics; what is new, or comes again unheard, is in a gap from now on.
 
         Returns:
-            Whether topics were added, and whether some were removed.
-
-        Raises:
-            InvalidRequestError: As above; nothing has changed then.
+            Whether there is something to subscribe, and whether something to take out.
         """
-        wanted = _by_key(topics)
+        wanted, unheard = _by_key(topics), {topic_key(name) for name in again}
         before, self.wanted = self.wanted, wanted
         added, removed = wanted.keys() - before.keys(), before.keys() - wanted.keys()
-        self._uncovered |= dict.fromkeys((key for key in wanted if key in added), now)
         for key in removed:
             self._uncovered.pop(key, None)
+        self._rejected -= removed | unheard
+        self._uncover(added | unheard, now)
+        missing = added | (unheard - self._permitted)
         self._permitted -= removed
-        self._rejected -= removed
-        return bool(added), bool(removed)
+        return bool(missing), bool(removed)
 
     def grant(
         self, asked: Iterable[str], rejected: Iterable[ChannelTopic], since: float
     ) -> list[Rejected]:
-        """The asked keys are subscribed, but for the rejected ones.
-
-        Returns:
-            The rejections that have not been told yet.
-        """
-        refused = {str(topic.id).casefold(): topic for topic in rejected}
+        """The asked keys are subscribed, but for the rejected; returns what is new of these."""
+        refused = {topic_key(str(topic.id)): topic for topic in rejected}
         self._uncover(self._permitted & refused.keys(), since)
         # What was taken out meanwhile is wanted no more.
         self._permitted = {key for key in asked if key not in refused and key in self.wanted}
@@ -84,8 +67,13 @@ class Coverage:
     def cover(self, now: float) -> list[Gap]:
         """A live socket covers what is subscribed: the gaps that end, one for each start."""
         ended: dict[float, list[str]] = {}
-        for key in [key for key in self._uncovered if key in self._permitted]:
-            ended.setdefault(self._uncovered.pop(key), []).append(self.wanted[key])
+        left = {}
+        for key, since in self._uncovered.items():
+            if key in self._permitted:
+                ended.setdefault(since, []).append(self.wanted[key])
+            else:
+                left[key] = since
+        self._uncovered = left
         return [Gap(since, now, tuple(topics)) for since, topics in sorted(ended.items())]
 
     @property
@@ -94,11 +82,16 @@ class Coverage:
         covered = self._permitted - self._uncovered.keys()
         return tuple(name for key, name in self.wanted.items() if key in covered)
 
-    def _uncover(self, keys: set[str], since: float) -> None:
+    @property
+    def uncovered(self) -> tuple[str, ...]:
+        """The topics that are in a gap."""
+        return tuple(self.wanted[key] for key in self._uncovered)
+
+    def _uncover(self, keys: AbstractSet[str], since: float) -> None:
         for key in self.wanted:  # in the caller's order
             if key in keys:
                 self._uncovered.setdefault(key, since)
 
 
 def _by_key(topics: Iterable[str]) -> dict[str, str]:
-    return {name.casefold(): name for name in check_topics("topics", topics)}
+    return {topic_key(name): name for name in topics}

@@ -18,6 +18,8 @@ from presence_async.errors import ClosedError, InvalidRequestError, PresenceErro
 from presence_async.live.outputs import Connected, Disconnected, Failed, Gap, Rejected
 from presence_async.live.sharding import CHANNELS
 from presence_async.live.shell import ChannelShell, Outside
+from presence_async.notifications import topic_key
+from presence_async.resources._base import counted
 from presence_async.resources.channels import Channels
 
 if TYPE_CHECKING:
@@ -25,16 +27,13 @@ if TYPE_CHECKING:
 
     from presence_async.live.outputs import Event, StreamEvent
     from presence_async.live.sharding import Shards, Step
-    from presence_async.live.shell import Socket
     from presence_async.resources._base import Send
     from presence_async.secret import Secret
-    from presence_async.wire import Request, Response
-
-__all__ = ["Feed", "Session"]
+    from presence_async.transport import Socket
 
 # Requests in flight: a stream that starts, or lost all its channels, makes up to forty.
 _REQUESTS: Final = 4
-_OF_CHANNELS: Final = (Connected, Disconnected, Gap, Rejected, Failed)
+_OF_CHANNELS: Final = frozenset({Connected, Disconnected, Gap, Rejected, Failed})
 
 
 class Session(Protocol):
@@ -47,30 +46,15 @@ class Session(Protocol):
     def adopt(self, closable: Any) -> None:
         """End it together with the session."""
 
-    def admits_socket(self, connect_uri: Secret) -> bool:
-        """Whether a socket may be opened there."""
-
     async def open_socket(self, connect_uri: Secret) -> Socket:
-        """Open a socket."""
+        """Open a socket, or ConfigurationError for an address that is not admitted."""
 
 
 class Feed:
     """The channels of a stream, from `start` to `abort` or an error that nothing helps against.
 
-    Args:
-        session: Opens sockets, and ends the feed.
-        send: Sends a request.
-        shards: The topics.
-        tell: Gets each event at once, except `Folded`; it must not raise.
-        ended: Called when there will be no more; `reason` says why.
-        chance: Random numbers from 0 up to 1.
-
-    Attributes:
-        reason: Why there are no more events, or None.
-        requests: Requests sent, repeated ones included.
-        events: Notifications told.
-        gaps: Gaps told.
-        reconnects: How often a channel was live again.
+    `tell` gets each event at once and must not raise; `ended` is called when there will be no
+    more, and `reason` says why. The counts are those of `StreamStatistics`.
     """
 
     def __init__(
@@ -105,6 +89,11 @@ class Feed:
         """How many of them have a socket that is proven to be alive."""
         return sum(shell.live for shell in self._shells)
 
+    def uncovered(self, channel: int | None = None) -> list[str]:
+        """The topics that are in a gap, of one channel (from 1) or of all."""
+        shells = self._shells if channel is None else self._shells[channel - 1 : channel]
+        return [name for shell in shells for name in shell.uncovered]
+
     # -- lifetime
 
     def start(self) -> None:
@@ -125,8 +114,7 @@ class Feed:
                 field="user_ids",
             )
         self._outside = Outside(
-            channels=Channels(self._counted),
-            admits=self._session.admits_socket,
+            channels=Channels(partial(counted, self, self._send)),
             open_socket=self._session.open_socket,
             gate=asyncio.Semaphore(_REQUESTS),
             chance=self._chance,
@@ -167,34 +155,31 @@ class Feed:
         self._shards.channels = CHANNELS - sum(other.channels for other in others)
 
     def _take(self, outside: Outside, steps: Iterable[Step]) -> None:
-        for channel, topics in steps:
+        for channel, topics, again in steps:
             if channel < len(self._shells):
-                self._shells[channel].set_topics(topics)
+                self._shells[channel].set_topics(topics, again)
             else:
                 tell = partial(self._hear, channel)
                 shell = ChannelShell(topics, outside, tell=tell, fail=self._end)
                 self._shells.append(shell)
                 shell.start()
 
-    async def _counted(self, request: Request) -> Response:
-        try:
-            response = await self._send(request)
-        except PresenceError as error:
-            self.requests += error.attempts
-            raise
-        self.requests += response.attempts
-        return response
-
     # -- events
 
     def _hear(self, channel: int, event: Event) -> None:
         """Hand an event on, without what nobody wants any more."""
-        if not isinstance(event, _OF_CHANNELS):
-            unheard = self._shards.unheard
-            if not unheard or event.topic.casefold() not in unheard:
-                self.events += 1
-                self._tell(event)
-        elif isinstance(event, Failed):
+        if type(event) in _OF_CHANNELS:
+            self._hear_of_channel(channel, event)  # type: ignore[arg-type]  # just seen
+            return
+        unheard = self._shards.unheard
+        if not unheard or topic_key(event.topic) not in unheard:  # type: ignore[union-attr]
+            self.events += 1
+            self._tell(event)  # type: ignore[arg-type]  # a notification
+
+    def _hear_of_channel(
+        self, channel: int, event: Connected | Disconnected | Gap | Rejected | Failed
+    ) -> None:
+        if isinstance(event, Failed):
             self._end(self._explained(event.error))
         elif isinstance(event, Gap):
             topics = self._shards.heard(event.topics) if self._shards.unheard else event.topics
@@ -207,17 +192,12 @@ class Feed:
             if topics_left:
                 self._tell(Rejected(topics_left))
         else:
-            self._hear_of_connection(channel, event)
-
-    def _hear_of_connection(self, channel: int, event: Connected | Disconnected) -> None:
-        self._tell(attrs.evolve(event, channel=channel + 1))
-        if isinstance(event, Connected):
-            self.reconnects += channel in self._seen
-            self._seen.add(channel)
-            return
-        step = self._shards.settle(channel)
-        if step is not None and self.reason is None:
-            self._shells[channel].set_topics(step.topics)
+            self._tell(attrs.evolve(event, channel=channel + 1))
+            if isinstance(event, Connected):
+                self.reconnects += channel in self._seen
+                self._seen.add(channel)
+            elif (step := self._shards.settle(channel)) is not None:
+                self._shells[channel].set_topics(step.topics)
 
     def _explained(self, error: PresenceError) -> PresenceError:
         """What the vendor does not say when there is no room for combined topics."""

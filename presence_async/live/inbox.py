@@ -12,22 +12,18 @@ take them back to what they were.
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import attrs
 
 from presence_async.live.outputs import Connected, Disconnected, Folded, Gap, Rejected
-from presence_async.notifications import UndecodableFrame
+from presence_async.notifications import Notification, UndecodableFrame, topic_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from presence_async.live.outputs import StreamEvent
     from presence_async.live.sharding import Shards
-    from presence_async.models import ChannelTopic
-    from presence_async.notifications import Notification
-
-__all__ = ["Inbox"]
 
 # Topics that wait although nobody asked for them; further ones share a place.
 _UNASKED: Final = 1000
@@ -40,7 +36,7 @@ class _Latest:
     """The latest notification of a topic, and how many before it are gone."""
 
     notification: Notification
-    unasked: bool
+    unasked: bool = False
     folded: int = 0
 
 
@@ -53,25 +49,13 @@ class _Gaps:
     topics: dict[str, None]
 
 
-@attrs.define
-class _Rejections:
-    """All rejections that wait."""
-
-    topics: dict[str, ChannelTopic]
-
-
-_Waiting: TypeAlias = _Latest | _Gaps | _Rejections | Connected | Disconnected
+_Waiting: TypeAlias = Notification | _Latest | _Gaps | Rejected | Connected | Disconnected
+# They come seldom; all others are notifications.
+_SELDOM: Final = frozenset({Connected, Disconnected, Gap, Rejected, Folded})
 
 
 class Inbox:
-    """Events on their way to the one who takes them.
-
-    Args:
-        shards: Which topics are wanted.
-
-    Attributes:
-        folded: How many notifications a later one has replaced, in all.
-    """
+    """Events on their way to the one who takes them; `folded` counts what was replaced."""
 
     def __init__(self, shards: Shards) -> None:
         self._shards = shards
@@ -87,32 +71,38 @@ class Inbox:
 
     def put(self, event: StreamEvent) -> None:
         """Add an event to those that wait, or fold it into one of them."""
-        if isinstance(event, (Connected, Disconnected)):
+        if type(event) not in _SELDOM:
+            self._put_notification(event)  # type: ignore[arg-type]  # see there
+        elif isinstance(event, (Connected, Disconnected)):
             self._waiting[event.channel] = event
         elif isinstance(event, Gap):
             self._put_gap(event)
         elif isinstance(event, Rejected):
             waiting = self._waiting.get(Rejected)
-            known = waiting.topics if isinstance(waiting, _Rejections) else {}
-            topics = {str(topic.id): topic for topic in event.topics}
-            self._waiting[Rejected] = _Rejections(known | topics)
-        elif not isinstance(event, Folded):  # which is made here
-            self._put_notification(event)
+            before = waiting.topics if isinstance(waiting, Rejected) else ()
+            topics = {topic.id: topic for topic in (*before, *event.topics)}
+            self._waiting[Rejected] = Rejected(tuple(topics.values()))
 
     def _put_notification(self, event: Notification) -> None:
-        topic = event.topic.casefold()
-        key = _UNREADABLE + topic if isinstance(event, UndecodableFrame) else topic
-        unasked = topic not in self._shards
-        if unasked and self._unasked >= _UNASKED and key not in self._waiting:
-            key = _UNREADABLE
-        waiting = self._waiting.get(key)
-        if isinstance(waiting, _Latest):
-            waiting.notification = event
-            waiting.folded += 1
-            self.folded += 1
-        else:
-            self._waiting[key] = _Latest(event, unasked)
-            self._unasked += unasked
+        topic = topic_key(event.topic)
+        key = _UNREADABLE + topic if type(event) is UndecodableFrame else topic
+        waiting: Any = self._waiting.get(key)
+        if waiting is None:
+            if topic in self._shards:
+                self._waiting[key] = event
+                return
+            if self._unasked >= _UNASKED:
+                key = _UNREADABLE
+                waiting = self._waiting.get(key)
+        if waiting is None:
+            self._waiting[key] = _Latest(event, unasked=True)
+            self._unasked += 1
+            return
+        if type(waiting) is not _Latest:
+            self._waiting[key] = waiting = _Latest(event)
+        waiting.notification = event
+        waiting.folded += 1
+        self.folded += 1
 
     def _put_gap(self, gap: Gap) -> None:
         gaps = self._waiting.pop(Gap, None)
@@ -124,40 +114,35 @@ class Inbox:
 
     def pop(self) -> StreamEvent | None:
         """The next event; before one that stands for others, a marker; None for nothing."""
-        key = next(iter(self._waiting), None)
-        if key is None:
+        if not self._waiting:
             return None
-        waiting = self._waiting[key]
-        if isinstance(waiting, _Latest) and waiting.folded:
-            count, waiting.folded = waiting.folded, 0
-            return Folded(waiting.notification.topic, count)
-        self._forget(key)
+        key, waiting = self._waiting.popitem(last=False)
         if isinstance(waiting, _Latest):
+            if waiting.folded:
+                self._waiting[key] = waiting
+                self._waiting.move_to_end(key, last=False)
+                count, waiting.folded = waiting.folded, 0
+                return Folded(waiting.notification.topic, count)
+            self._unasked -= waiting.unasked
             return waiting.notification
         if isinstance(waiting, _Gaps):
             return Gap(waiting.since, waiting.until, tuple(waiting.topics))
-        if isinstance(waiting, _Rejections):
-            return Rejected(tuple(waiting.topics.values()))
         return waiting
 
     def drop(self, topics: Iterable[str]) -> None:
         """Forget what waits about single topics that are not wanted any more."""
         for topic in topics:
-            key = topic.casefold()
+            key = topic_key(topic)
             for one in (key, _UNREADABLE + key):
-                if one in self._waiting:
-                    self._forget(one)
+                gone = self._waiting.pop(one, None)
+                self._unasked -= isinstance(gone, _Latest) and gone.unasked
         gaps = self._waiting.get(Gap)
         if isinstance(gaps, _Gaps):
             gaps.topics = dict.fromkeys(self._shards.heard(gaps.topics))
             if not gaps.topics:
-                self._forget(Gap)
+                del self._waiting[Gap]
 
     def clear(self) -> None:
         """Forget everything."""
         self._waiting.clear()
         self._unasked = 0
-
-    def _forget(self, key: object) -> None:
-        gone = self._waiting.pop(key)
-        self._unasked -= isinstance(gone, _Latest) and gone.unasked

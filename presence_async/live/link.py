@@ -9,8 +9,6 @@ import attrs
 if TYPE_CHECKING:
     from presence_async.secret import Secret
 
-__all__ = ["ChannelLink", "SocketLink", "Timing"]
-
 
 @attrs.frozen
 class Timing:
@@ -20,8 +18,10 @@ class Timing:
         silence: Without a frame for so long, the socket is asked whether it is alive.
         pong: What it is given to answer.
         opening: What a socket is given to open.
-        stable: A socket that lived for so long was a success; before, delays keep growing.
+        stable: A socket that lived for so long was a success; before, pauses keep growing.
         life: Of a channel, from each subscribe call.
+        pause: The longest before another attempt. Twenty channels that can do nothing but try
+            make eighty requests a minute then, of the 300 there are.
     """
 
     silence: float = 40.0
@@ -29,18 +29,12 @@ class Timing:
     opening: float = 30.0
     stable: float = 60.0
     life: float = 86_400.0
+    pause: float = 60.0
 
 
 @attrs.define
 class ChannelLink:
-    """A channel that was made.
-
-    Attributes:
-        id: Its id, which opens the socket as the address does.
-        connect_uri: The address.
-        expires_at: When it lapses.
-        renew_at: When to subscribe again, so that it does not.
-    """
+    """A channel that was made; its id opens the socket as the address does."""
 
     id: str = attrs.field(repr=False)
     connect_uri: Secret
@@ -58,10 +52,8 @@ class SocketLink:
     """A socket from the command to open it to its end.
 
     Attributes:
-        number: Its number.
         heard_at: Its latest frame; before the first, when it was opened, or was to be.
         state: Live from the first frame on.
-        live_since: Since when it is live.
         pinged_at: When it was asked for a sign of life that has not come yet.
     """
 

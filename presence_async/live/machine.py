@@ -2,20 +2,20 @@
 
 The shell around it owns the socket, the requests and the clock. It calls one method for whatever
 happened, with the time, carries out the commands among the outputs and hands the events on; at
-`deadline` it calls `tick`. Times are seconds of one clock; chance comes in, too.
+`deadline` it calls `tick`.
 
-- Commands that something answers have a number, and the answer carries it. An answer to what is
-  not current any more (a socket or a request that was given up) is ignored.
+- Commands that something answers have a number, and the answer carries it. An answer to what was
+  given up is ignored.
 - What is missing is looked for after every input (`_advance`): no channel, ask for one; no
   socket, open it; topics not subscribed, subscribe. There is no other order of events.
 - Subscriptions belong to the channel and survive its sockets. They are made again for each
   socket all the same: that they were taken away is said over a socket only, once.
-- There is one socket at a time. The vendor closes the first when a second one connects, and
-  what went where in between nobody says; so the first is closed before the next is opened.
+- The vendor closes a channel's first socket when a second one connects, and what went where in
+  between nobody says; so the first is closed before the next is opened.
 - A socket counts from its first frame, which a ping calls for. All that was sent to it until
-  its latest frame has arrived. Topics that are not covered by such a socket are in a gap from
-  that latest frame on. The `Gap` is told when it is over, since that is when reading the users
-  helps. The first begins with `start`: it says that from now on nothing is missed.
+  its latest frame has arrived; from then on, topics that no such socket covers are in a gap. The
+  `Gap` is told when it is over, since that is when reading the users helps. The first begins
+  with `start`.
 
 The vendor's facts: a heartbeat about every 30 seconds (koodaamo/genesys-notifications alarms
 after 40); a closing notice a minute before the end, upon which the same address is opened again
@@ -51,9 +51,8 @@ from presence_async.live.outputs import (
 )
 from presence_async.notifications import (
     PING,
+    PLAIN,
     ClosingNotice,
-    Heartbeat,
-    Pong,
     SystemNotification,
     UndecodableFrame,
     read_notification,
@@ -66,8 +65,6 @@ if TYPE_CHECKING:
     from presence_async.live.outputs import Output, Reason
     from presence_async.models import ChannelTopic
     from presence_async.secret import Secret
-
-__all__ = ["ChannelMachine"]
 
 # No repetition helps against these.
 _FINAL: Final = (
@@ -84,16 +81,7 @@ _MUTE_SOCKETS: Final = 3
 
 
 class ChannelMachine:
-    """One channel with at most a thousand topics, from `start` to `close` or `Failed`.
-
-    Args:
-        topics: What to subscribe to.
-        chance: Random numbers from 0 up to 1, for the jitter.
-        timing: Other periods than the usual ones.
-
-    Raises:
-        InvalidRequestError: Topics that cannot be; `field` names the one.
-    """
+    """One channel with at most a thousand topics, from `start` to `close` or `Failed`."""
 
     def __init__(
         self, topics: Iterable[str], *, chance: Callable[[], float], timing: Timing | None = None
@@ -125,9 +113,9 @@ class ChannelMachine:
         return self._socket is not None and self._socket.state == "live"
 
     @property
-    def closed(self) -> bool:
-        """Whether it has come to an end."""
-        return self._phase == "closed"
+    def uncovered(self) -> tuple[str, ...]:
+        """The topics that are in a gap."""
+        return self._coverage.uncovered
 
     @property
     def deadline(self) -> float | None:
@@ -161,21 +149,19 @@ class ChannelMachine:
         self._pass(now)
         return self._advance()
 
-    def set_topics(self, now: float, topics: Iterable[str]) -> list[Output]:
-        """Subscribe to these from now on, and to no others.
-
-        Raises:
-            InvalidRequestError: Topics that cannot be; nothing has changed then.
-        """
+    def set_topics(
+        self, now: float, topics: Iterable[str], again: Iterable[str] = ()
+    ) -> list[Output]:
+        """Subscribe to these from now on; nobody has heard those of them that come again."""
         self._pass(now)
-        added, removed = self._coverage.change(topics, self._now)
-        self._changed, self._removed = self._changed or added or removed, self._removed or removed
-        return self._advance()
+        missing, removed = self._coverage.change(topics, again, self._now)
+        self._changed, self._removed = self._changed or missing or removed, self._removed or removed
+        return [*self._cover(), *self._advance()]
 
     def channel_created(
         self, now: float, request: int, channel_id: str, connect_uri: Secret, life: float
     ) -> list[Output]:
-        """There is a channel for `life` seconds, whose address `Endpoints.admits_socket`."""
+        """There is a channel for `life` seconds."""
         self._pass(now)
         if self._answered(request):
             self._channel = ChannelLink(channel_id, connect_uri)
@@ -208,8 +194,8 @@ class ChannelMachine:
             return self._drop("gone") + self._advance()
         self._changed, self._removed = True, self._removed or self._replacing
         self._failures = failures + 1
-        pause = max(backoff(self._failures, self._chance()), error.retry_after or 0.0)
-        self._ask_at = self._now + pause
+        pause = backoff(self._failures, self._chance(), self._timing.pause)
+        self._ask_at = self._now + max(pause, error.retry_after or 0.0)
         return self._advance()
 
     def socket_opened(self, now: float, socket: int) -> list[Output]:
@@ -240,8 +226,8 @@ class ChannelMachine:
     def received(self, now: float, socket: int, text: str | bytes) -> list[Output]:
         """A frame arrived."""
         self._pass(now)
-        current = self._current(socket)
-        if current is None or current.state == "opening":
+        current = self._socket  # as `_current` has it: frames are many
+        if current is None or current.number != socket or current.state == "opening":
             return self._advance()
         before = current.heard_at
         current.heard_at, current.pinged_at = self._now, None
@@ -250,11 +236,12 @@ class ChannelMachine:
             current.state, current.live_since, self._mute = "live", self._now, 0
             out += [Connected(), *self._cover()]
         notification = read_notification(text)
-        if not isinstance(notification, (Heartbeat, Pong)):
-            out.append(notification)
-        if isinstance(notification, (SystemNotification, UndecodableFrame)):
-            out += self._consequences(notification, before) + self._advance()
-        return out  # no other frame makes anything due, and this is what is done most
+        if type(notification) in PLAIN:
+            out.append(notification)  # makes nothing due, and this is what is done most
+        elif isinstance(notification, (SystemNotification, UndecodableFrame)):
+            out += [notification, *self._consequences(notification, current, before)]
+            out += self._advance()
+        return out
 
     def close(self, now: float) -> list[Output]:
         """End it; nothing is said or done afterwards."""
@@ -316,7 +303,7 @@ class ChannelMachine:
 
     def _answered(self, request: int) -> bool:
         """Whether this is the answer to the request under way, which it then ends."""
-        if self._phase != "running" or self._request != request:
+        if self._request != request:
             return False
         self._request, self._failures = None, 0
         return True
@@ -325,7 +312,7 @@ class ChannelMachine:
         return self._socket if self._socket and self._socket.number == number else None
 
     def _consequences(
-        self, notification: SystemNotification | UndecodableFrame, before: float
+        self, notification: SystemNotification | UndecodableFrame, socket: SocketLink, before: float
     ) -> list[Output]:
         """What a frame means for the channel itself."""
         if isinstance(notification, UndecodableFrame):
@@ -334,13 +321,11 @@ class ChannelMachine:
             return [Gap(before, self._now, topics)] if topics else []
         if isinstance(notification, ClosingNotice):
             return self._lose("closing", at_once=True)
-        ours = self._is_ours(notification)
-        if ours and notification.kind == "token_revoked":
-            self._coverage.lose(before)  # it was so when this was said
-            return self._drop("revoked")
-        if ours and notification.kind == "no_longer_subscribed":
-            self._forget(before)
-            self._ask_at = self._setback()
+        lost = notification.kind == "no_longer_subscribed"
+        if self._is_ours(notification) and (lost or notification.kind == "token_revoked"):
+            socket.heard_at = before  # it was so when this was said
+            # The socket is given up as well: what is told and done then is told and done here.
+            return self._lose("unsubscribed") if lost else self._drop("revoked")
         return []
 
     def _forget(self, since: float) -> None:
@@ -377,7 +362,7 @@ class ChannelMachine:
         out = self._lose(reason)
         self._mute = 0
         self._forget(self._now)
-        self._channel, self._removed = None, False
+        self._channel = None
         # Where a socket was lost, that was the setback.
         self._ask_at = max(self._ask_at, self._open_at if out else self._setback())
         self._open_at = self._now
@@ -385,13 +370,12 @@ class ChannelMachine:
 
     def _setback(self, *, at_once: bool = False) -> float:
         """When to try again: later each time, until a socket has lived for a while."""
-        socket = self._socket
-        if socket is not None and socket.lived(self._now) >= self._timing.stable:
+        if self._socket is not None and self._socket.lived(self._now) >= self._timing.stable:
             self._setbacks = 0
         self._setbacks += 1
         if at_once and self._setbacks == 1:
             return self._now
-        return self._now + backoff(self._setbacks, self._chance())
+        return self._now + backoff(self._setbacks, self._chance(), self._timing.pause)
 
     def _end(self) -> list[Output]:
         socket, self._socket = self._socket, None

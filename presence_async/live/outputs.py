@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import attrs
 
-from presence_async.notifications import Notification, split_topic
+from presence_async.notifications import Notification, shown_topic, split_topic
 
 if TYPE_CHECKING:
     from presence_async.errors import PresenceError
@@ -32,7 +32,9 @@ __all__ = [
     "Subscribe",
 ]
 
-Reason: TypeAlias = Literal["closed", "closing", "silent", "revoked", "expired", "gone"]
+Reason: TypeAlias = Literal[
+    "closed", "closing", "silent", "unsubscribed", "revoked", "expired", "gone"
+]
 """What ended a socket."""
 
 # -- commands
@@ -88,7 +90,7 @@ class Connected:
     """The socket is proven to be alive.
 
     Attributes:
-        channel: Which of the channels of a stream, from 1; the machine knows of no others.
+        channel: Which of the channels of a stream, from 1.
     """
 
     channel: int = 0
@@ -101,7 +103,7 @@ class Disconnected:
     Attributes:
         since: When that was.
         reason: What ended it.
-        channel: As above.
+        channel: Which, from 1.
     """
 
     since: float
@@ -114,7 +116,7 @@ class Gap:
     """Events of these topics may have been missed; from now on they arrive. Read the users now.
 
     Attributes:
-        since: When it began.
+        since: When it began, by the loop's clock; `PresenceStream.when` has the datetime.
         until: When it ended.
         topics: The topics, as they were asked for.
     """
@@ -146,7 +148,7 @@ class Folded:
         count: How many there were before it that were never taken.
     """
 
-    topic: str
+    topic: str = attrs.field(repr=shown_topic)
     count: int
 
 

@@ -12,8 +12,6 @@ if TYPE_CHECKING:
 
     from presence_async.models import ChannelTopicEntityListing
 
-__all__ = ["rejected_topics"]
-
 
 def rejected_topics(
     asked: Iterable[str], answer: ChannelTopicEntityListing

@@ -7,7 +7,8 @@ part counts, there is no room for them at all, and the vendor says so.
 
 To take a topic out of a channel, all of them have to be replaced, and nobody says that the others
 are never without a subscription in between. So a topic that is removed stays with its channel,
-unheard, until its room is needed or the subscriptions are made anew for another reason.
+unheard, until its room is needed or the subscriptions are made anew for another reason. Is it
+wanted again before, it was not heard for a while, and its channel is told so.
 """
 
 from __future__ import annotations
@@ -20,14 +21,13 @@ from presence_async.notifications import (
     check_topic,
     single_topics,
     split_topic,
+    topic_key,
     user_topic,
 )
 from presence_async.resources._base import check_texts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-__all__ = ["CHANNELS", "Shards", "Step", "check_wanted"]
 
 CHANNELS: Final = 20
 """Channels of one user through one OAuth client; one more evicts another."""
@@ -37,15 +37,7 @@ _PARTS: Final = 4
 
 
 def check_wanted(user_ids: Iterable[str], topics: Iterable[str]) -> list[str]:
-    """The single topics that users and topics stand for.
-
-    Args:
-        user_ids: Users, for their presence.
-        topics: Names, single or combined.
-
-    Raises:
-        InvalidRequestError: One that cannot be; `field` names it.
-    """
+    """The single topics of users' presences and of names; InvalidRequestError names a bad one."""
     names = []
     for index, user_id in enumerate(check_texts("user_ids", user_ids)):
         try:
@@ -59,20 +51,21 @@ def check_wanted(user_ids: Iterable[str], topics: Iterable[str]) -> list[str]:
 
 
 class Step(NamedTuple):
-    """The topics that a channel is to have from now on."""
+    """The topics that a channel is to have from now on; some again, unheard for a while."""
 
     channel: int
     topics: tuple[str, ...]
+    again: tuple[str, ...] = ()
 
 
 class _Shard:
-    """One channel: names by what makes two spellings one, and those that are removed."""
+    """One channel: names by key, and those that are removed."""
 
     __slots__ = ("names", "removed")
 
     def __init__(self) -> None:
         self.names: dict[str, str] = {}
-        self.removed: set[str] = set()
+        self.removed: dict[str, str] = {}
 
     @property
     def full(self) -> bool:
@@ -80,11 +73,11 @@ class _Shard:
 
 
 class Shards:
-    """The topics of a stream, and where they are.
+    """The topics of a stream, and where they are. Keys are those of `topic_key`.
 
     Attributes:
         channels: Channels at most.
-        unheard: Single topics, in lower case, that are subscribed and not wanted any more.
+        unheard: Keys of single topics that are subscribed and not wanted any more.
     """
 
     def __init__(self) -> None:
@@ -99,7 +92,7 @@ class Shards:
         return len(self._shards)
 
     def __contains__(self, key: object) -> bool:
-        """Whether a single topic is wanted, in lower case."""
+        """Whether a single topic is wanted, by its key."""
         return key in self._wanted
 
     @property
@@ -114,83 +107,107 @@ class Shards:
 
     def heard(self, names: Iterable[str]) -> tuple[str, ...]:
         """Those of the names that somebody still wants something of."""
-        return tuple(
-            name
-            for name in names
-            if any(single.casefold() in self._wanted for single in single_topics(name))
-        )
+        return tuple(name for name in names if any(key in self._wanted for key in _keys(name)))
 
     def change(self, add: Iterable[str], remove: Iterable[str] = ()) -> list[Step]:
-        """Want other single topics.
-
-        Returns:
-            What to tell which channels, in this order; one that is new is told as well.
+        """Want other single topics; returns what to tell which channels, new ones included.
 
         Raises:
             InvalidRequestError: They are too many; nothing has changed then.
         """
-        wanted = dict(self._wanted)
-        for name in remove:
-            wanted.pop(name.casefold(), None)
+        before, added = self.combined, dict[str, str]()
         for name in add:
-            wanted.setdefault(name.casefold(), name)
-        names = _named(wanted, self.channels)
-        self._wanted = wanted
-        for key in [key for key in self._places if key not in names]:
+            added.setdefault(topic_key(name), name)
+        fresh = {key: name for key, name in added.items() if key not in self._wanted}
+        gone = {key for key in map(topic_key, remove) if key in self._wanted and key not in added}
+        gone, fresh = self._want(gone, fresh)
+        for key in gone:
             shard = self._shards[self._places.pop(key)]
-            del shard.names[key]
-            shard.removed.add(key)
-        fresh = {key: name for key, name in names.items() if key not in self._places}
-        # Added again, it has to be removed first: nobody has heard it in between.
-        again = [place for place, one in enumerate(self._shards) if one.removed & fresh.keys()]
-        steps = [self._step(place) for place in again]
-        touched: dict[int, None] = {}
+            shard.removed[key] = shard.names.pop(key)
+            self.unheard.update(_keys(key))
+        touched = self._take_back(fresh)
         place = 0
         for key, name in fresh.items():
-            place = self._place(key, name, place)
-            touched[place] = None
-        steps += [self._step(place) for place in touched]
-        self._look()
-        return steps
+            if self.unheard:
+                self.unheard.difference_update(_keys(key))
+            if key not in self._places:
+                place = self._room(place)
+                self._shards[place].names[key] = name
+                self._places[key] = place
+                touched.setdefault(place, [])
+        if before or self.combined:  # names that overlap would bring the same event twice
+            for place, shard in enumerate(self._shards):
+                if shard.removed and shard.names:
+                    self._let_go(shard)
+                    touched.setdefault(place, [])
+        return [self._step(place, again) for place, again in touched.items()]
 
     def settle(self, channel: int) -> Step | None:
-        """Forget what was removed: the subscriptions of this channel are made anew anyhow.
+        """Forget what was removed, as the subscriptions of this channel are made anew anyhow.
 
-        Returns:
-            What to tell it, or None for nothing.
+        No channel is ever without a topic: what the vendor thinks of that nobody says.
         """
-        if not self._shards[channel].removed:
+        shard = self._shards[channel]
+        if not shard.removed or not shard.names:
             return None
-        step = self._step(channel)
-        self._look()
-        return step
+        self._let_go(shard)
+        return self._step(channel)
 
     def steps(self) -> list[Step]:
-        """All channels as they are to be."""
+        """All channels as they are to be, when nothing is subscribed yet."""
+        for shard in self._shards:
+            self._let_go(shard)
         return [self._step(place) for place in range(len(self._shards))]
 
-    def _step(self, place: int) -> Step:
-        shard = self._shards[place]
-        shard.removed.clear()
-        return Step(place, tuple(shard.names.values()))
+    def _want(self, gone: set[str], fresh: dict[str, str]) -> tuple[set[str], dict[str, str]]:
+        """Want other single topics; returns which names go and which come for that."""
+        topics = len(self._wanted) - len(gone) + len(fresh)
+        if not self.combined and topics <= self.channels * TOPICS_PER_CHANNEL:
+            for key in gone:
+                del self._wanted[key]
+            self._wanted |= fresh
+            return gone, fresh
+        wanted = {key: name for key, name in self._wanted.items() if key not in gone} | fresh
+        names = _named(wanted, self.channels)
+        self._wanted = wanted
+        coming = {key: name for key, name in names.items() if key not in self._places}
+        return self._places.keys() - names.keys(), coming
 
-    def _place(self, key: str, name: str, place: int) -> int:
-        """Put a name into the first channel with room, from one on; there is some, by count."""
+    def _take_back(self, fresh: dict[str, str]) -> dict[int, list[str]]:
+        """What was removed and comes again is still where it was; returns where."""
+        back: dict[int, list[str]] = {}
+        for place, shard in enumerate(self._shards):
+            for key in [key for key in fresh if key in shard.removed]:
+                del shard.removed[key]
+                shard.names[key] = fresh[key]
+                self._places[key] = place
+                back.setdefault(place, []).append(fresh[key])
+        return back
+
+    def _room(self, place: int) -> int:
+        """The first channel with room, from one on; there is some, by count."""
         while place < len(self._shards) and self._shards[place].full:
             place += 1
         if place == len(self._shards) < self.channels:
             self._shards.append(_Shard())
         elif place == len(self._shards):
             place = next(n for n, shard in enumerate(self._shards) if shard.removed)
-            self._shards[place].removed.clear()
-        self._shards[place].names[key] = name
-        self._places[key] = place
+            self._let_go(self._shards[place])
         return place
 
-    def _look(self) -> None:
-        removed = (key for shard in self._shards for key in shard.removed)
-        singles = {single.casefold() for key in removed for single in single_topics(key)}
-        self.unheard = singles - self._wanted.keys()
+    def _step(self, place: int, again: Iterable[str] = ()) -> Step:
+        shard = self._shards[place]
+        return Step(place, (*shard.names.values(), *shard.removed.values()), tuple(again))
+
+    def _let_go(self, shard: _Shard) -> None:
+        shard.removed.clear()
+        left = {single for one in self._shards for name in one.removed for single in _keys(name)}
+        self.unheard = left - self._wanted.keys()
+
+
+def _keys(name: str) -> list[str]:
+    """Those of the single topics that a name stands for."""
+    return [topic_key(single) for single in single_topics(name)]
 
 
 def _named(wanted: dict[str, str], channels: int) -> dict[str, str]:
@@ -215,7 +232,7 @@ def _combined(singles: Iterable[str]) -> dict[str, str]:
     for name in singles:
         topic = split_topic(name)
         if topic is None:
-            names[name.casefold()] = name
+            names[topic_key(name)] = name
         else:
             users.setdefault(topic.user_id.casefold(), (topic.user_id, []))[1].extend(
                 topic.suffixes
@@ -223,5 +240,5 @@ def _combined(singles: Iterable[str]) -> dict[str, str]:
     for user_id, suffixes in users.values():
         for start in range(0, len(suffixes), _PARTS):
             name = user_topic(user_id, *suffixes[start : start + _PARTS])
-            names[name.casefold()] = name
+            names[topic_key(name)] = name
     return names

@@ -12,7 +12,7 @@ import asyncio
 import contextvars
 from collections import deque
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
@@ -27,12 +27,7 @@ from presence_async.live.outputs import (
     Subscribe,
 )
 from presence_async.live.rejections import rejected_topics
-from presence_async.notifications import (
-    ActivityNotification,
-    IntegrationPresenceNotification,
-    OtherNotification,
-    PresenceNotification,
-)
+from presence_async.notifications import PLAIN
 from presence_async.secret import Secret
 
 if TYPE_CHECKING:
@@ -40,49 +35,17 @@ if TYPE_CHECKING:
 
     from presence_async.live.outputs import Command, Event, Output
     from presence_async.resources.channels import Channels
+    from presence_async.transport import Socket
 
-__all__ = ["ChannelShell", "Outside", "Socket"]
-
-# They come by the thousand, and nothing follows from them.
-_PLAIN: Final = frozenset(
-    {
-        PresenceNotification,
-        ActivityNotification,
-        IntegrationPresenceNotification,
-        OtherNotification,
-    }
-)
 _COMMANDS: Final = (CreateChannel, Subscribe, OpenSocket, SendText, CloseSocket)
 _LIFE: Final = Timing().life
 
 
-class Socket(Protocol):
-    """An open WebSocket."""
-
-    async def receive(self) -> bytes | None:
-        """The next message, or None at the end."""
-
-    async def send(self, text: str) -> None:
-        """Send a text, or nothing when it is gone."""
-
-    async def aclose(self) -> None:
-        """End it."""
-
-
 @attrs.frozen
 class Outside:
-    """What the shells of a stream share.
-
-    Attributes:
-        channels: The operations.
-        admits: Whether a socket may be opened at an address.
-        open_socket: Opens it.
-        gate: Lets a few requests through at a time.
-        chance: Random numbers from 0 up to 1.
-    """
+    """What the shells of a stream share; `gate` lets a few requests through at a time."""
 
     channels: Channels
-    admits: Callable[[Secret], bool]
     open_socket: Callable[[Secret], Awaitable[Socket]]
     gate: asyncio.Semaphore
     chance: Callable[[], float]
@@ -95,7 +58,7 @@ class ChannelShell:
         topics: What to subscribe to.
         outside: The world.
         tell: Gets each event at once; it must not raise.
-        fail: Gets why it cannot go on: a task was cancelled, or failed with a bug of ours.
+        fail: Gets why it cannot go on: nothing helps, a task was cancelled, or a bug of ours.
     """
 
     def __init__(
@@ -127,13 +90,18 @@ class ChannelShell:
         """Whether there is a socket that is proven to be alive."""
         return self._machine.live
 
+    @property
+    def uncovered(self) -> tuple[str, ...]:
+        """The topics that are in a gap."""
+        return self._machine.uncovered
+
     def start(self) -> None:
         """Begin."""
         self._do(self._machine.start(self._loop.time()))
 
-    def set_topics(self, topics: Iterable[str]) -> None:
-        """Subscribe to these and to no others."""
-        self._do(self._machine.set_topics(self._loop.time(), topics))
+    def set_topics(self, topics: Iterable[str], again: Iterable[str] = ()) -> None:
+        """Subscribe to these and to no others; nobody has heard those that come again."""
+        self._do(self._machine.set_topics(self._loop.time(), topics, again))
 
     def stop(self) -> None:
         """End; `tasks` are cancelled, and over a moment later. Safe to repeat."""
@@ -244,8 +212,6 @@ class ChannelShell:
             uri, channel_id = channel.connect_uri, channel.id
             if not isinstance(uri, Secret) or not isinstance(channel_id, str):
                 raise DecodeError("a channel without id or address")
-            if not self._outside.admits(uri):
-                raise ConfigurationError("the API gave the address of a socket outside its domain")
         except PresenceError as error:
             return self._failed(command.request, error)
         return self._machine.channel_created(
@@ -272,6 +238,9 @@ class ChannelShell:
         number, now = command.socket, self._loop.time
         try:
             socket = await self._outside.open_socket(command.connect_uri)
+        except (ClosedError, ConfigurationError) as error:
+            self._fail(error)  # it would be so for ever
+            return
         except PresenceError as error:
             self._readers.pop(number, None)
             self._do(self._machine.socket_refused(now(), number, error.status))
@@ -289,7 +258,7 @@ class ChannelShell:
 
     def _hear(self, number: int, text: bytes) -> None:
         outputs = self._machine.received(self._loop.time(), number, text)
-        if len(outputs) == 1 and type(outputs[0]) in _PLAIN and not self._busy:
+        if len(outputs) == 1 and type(outputs[0]) in PLAIN:
             self._tell(outputs[0])  # type: ignore[arg-type]  # no command
         elif outputs:
             self._do(outputs)

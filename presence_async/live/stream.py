@@ -74,9 +74,9 @@ class PresenceStream:
         """Use `client.stream`; session and send are the ways out."""
         self._shards = Shards()
         self._inbox = Inbox(self._shards)
-        self._feed = Feed(session, send, self._shards, tell=self._put, ended=self._end)
-        self._come = asyncio.Event()
-        self._entered = self._awaited = False
+        self._feed = Feed(session, send, self._shards, tell=self._put, ended=self._wake)
+        self._entered = False
+        self._awaited: asyncio.Future[None] | None = None
         self.add(user_ids, topics=topics)
 
     def __aiter__(self) -> PresenceStream:
@@ -85,17 +85,16 @@ class PresenceStream:
     async def __anext__(self) -> StreamEvent:
         if not self._entered:
             raise ClosedError("the stream is not entered: use it inside `async with`")
-        if self._awaited:
+        if self._awaited is not None:
             raise InvalidRequestError("another task iterates this stream; it has one reader")
         while (event := self._inbox.pop()) is None:
             if self._feed.reason is not None:
-                raise self._feed.reason
-            self._come.clear()
-            self._awaited = True
+                raise self._feed.reason.with_traceback(None)  # else it grows each time
+            self._awaited = asyncio.get_running_loop().create_future()
             try:
-                await self._come.wait()
+                await self._awaited
             finally:
-                self._awaited = False
+                self._awaited = None
         return event
 
     def add(self, user_ids: Iterable[str] = (), *, topics: Iterable[str] = ()) -> None:
@@ -153,10 +152,11 @@ class PresenceStream:
 
     def _put(self, event: StreamEvent) -> None:
         self._inbox.put(event)
-        self._come.set()
+        self._wake()
 
-    def _end(self) -> None:
-        self._come.set()
+    def _wake(self) -> None:
+        if self._awaited is not None and not self._awaited.done():
+            self._awaited.set_result(None)
 
     async def __aenter__(self) -> Self:
         self._feed.start()

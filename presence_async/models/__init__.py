@@ -4,17 +4,7 @@ A model knows nothing of the network or of JSON. Fields missing on the wire are 
 fields that are null are None, fields this version does not know are in `extra`.
 """
 
-from presence_async.models._base import Model
-from presence_async.models._unset import UNSET, Maybe, Unset
-from presence_async.models.channels import (
-    AvailableTopic,
-    AvailableTopicEntityListing,
-    Channel,
-    ChannelEntityListing,
-    ChannelTopic,
-    ChannelTopicEntityListing,
-    PermissionDetails,
-)
+from presence_async.models._base import UNSET, Maybe, Model, Unset
 from presence_async.models.definitions import (
     OrganizationPresence,
     OrganizationPresenceDefinition,
@@ -22,16 +12,17 @@ from presence_async.models.definitions import (
     OrganizationPresenceEntityListing,
 )
 from presence_async.models.error_body import Detail, ErrorBody, Limit
-from presence_async.models.events import (
-    BatchEventResponse,
-    EventError,
-    UCThirdPartyPresence,
-    UserPresenceEvent,
-)
 from presence_async.models.notifications import (
     AgentActivityEvent,
     AgentActivityPresence,
+    AvailableTopic,
+    AvailableTopicEntityListing,
+    Channel,
+    ChannelEntityListing,
+    ChannelTopic,
+    ChannelTopicEntityListing,
     IntegrationPresenceEvent,
+    PermissionDetails,
     PresenceEventUserPresence,
     SystemMessageEvent,
 )
@@ -42,10 +33,14 @@ from presence_async.models.presences import (
     UserPresence,
 )
 from presence_async.models.sources import (
+    BatchEventResponse,
+    EventError,
     PresenceSettings,
     RestorePresenceSettings,
     Source,
     SourceEntityListing,
+    UCThirdPartyPresence,
+    UserPresenceEvent,
     UserPrimarySource,
 )
 from presence_async.models.system_presence import SystemPresence, SystemPresenceName

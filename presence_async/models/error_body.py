@@ -8,10 +8,7 @@ from collections.abc import Mapping
 
 import attrs
 
-from presence_async.models._base import Model
-from presence_async.models._unset import UNSET, Maybe
-
-__all__ = ["Detail", "ErrorBody", "Limit"]
+from presence_async.models._base import UNSET, Maybe, Model
 
 
 @attrs.frozen(kw_only=True, weakref_slot=False, repr=False)
@@ -20,9 +17,6 @@ class Detail(Model):
 
     Attributes:
         error_code: Dotted code.
-        field_name: The field at fault.
-        entity_id: Id of the record at fault.
-        entity_name: Name of the record at fault.
     """
 
     error_code: Maybe[str] = UNSET
@@ -55,14 +49,9 @@ class ErrorBody(Model):
         message: Text for humans. Its wording changes and embeds values: decide on `code`.
         code: Dotted code such as "missing.any.permissions".
         status: Same as the HTTP status.
-        entity_id: Id of the record at fault.
-        entity_name: Name of the record at fault.
         message_with_params: Presumably the template of `message`.
         message_params: Presumably the values of that template.
         context_id: The vendor's id of the exchange.
-        details: What is wrong with single fields.
-        errors: Nested errors.
-        limit: The limit that was hit.
     """
 
     message: Maybe[str] = UNSET

@@ -1,9 +1,9 @@
-"""Bodies of notification events: what the vendor says over a channel's socket.
+"""Notification channels, their topics, and the bodies of their events.
 
-Fields are those of the vendor's iOS SDK 201.0.0 (`notificationMappings.json`) and the event
-models of its Python SDK 269.0.0. The definition in an event is the same small reference as in
-a user presence; its system presence comes in the spelling of events ("ON_QUEUE"), which
-`SystemPresenceName` takes for the same value. Every datetime is aware and UTC.
+Fields are those of the vendor's Python SDK 269.0.0 (`notifications_api.py`, its models and event
+models) and of its iOS SDK 201.0.0 (`notificationMappings.json`). Who knows a channel's id can
+make the address of its socket, and knowing the address is all it takes to listen: neither is
+shown by `repr`. Every datetime is aware and UTC.
 """
 
 from collections.abc import Mapping
@@ -12,17 +12,126 @@ from typing import Any
 
 import attrs
 
-from presence_async.models._base import Model, masked
-from presence_async.models._unset import UNSET, Maybe
+from presence_async.models._base import UNSET, EntityListing, Maybe, Model, masked
 from presence_async.models.presences import PresenceDefinition
+from presence_async.secret import Secret
 
-__all__ = [
-    "AgentActivityEvent",
-    "AgentActivityPresence",
-    "IntegrationPresenceEvent",
-    "PresenceEventUserPresence",
-    "SystemMessageEvent",
-]
+
+@attrs.frozen(kw_only=True, weakref_slot=False, repr=False)
+class Channel(Model):
+    """A notification channel, as it is made and listed.
+
+    Attributes:
+        connect_uri: Address of its WebSocket. Whoever has it may listen, so it is a `Secret`:
+            `reveal()` gives the text, and neither this nor the channel can be pickled.
+        id: Id of the channel; recorded addresses end in it. `repr` masks it.
+        expires: When the channel lapses: 24 hours after the last subscribe call.
+    """
+
+    connect_uri: Maybe[Secret] = UNSET
+    id: Maybe[str] = attrs.field(default=UNSET, repr=masked)
+    expires: Maybe[datetime] = UNSET
+
+
+@attrs.frozen(kw_only=True, weakref_slot=False, repr=False)
+class ChannelEntityListing(EntityListing):
+    """The channels of a token or of an OAuth client; this list is never paged.
+
+    Attributes:
+        entities: The channels. Those of other tokens come without id and address.
+    """
+
+    entities: tuple[Channel, ...] = ()
+
+
+@attrs.frozen(kw_only=True, weakref_slot=False, repr=False)
+class ChannelTopic(Model):
+    """A topic of a channel (its `id` is the name), or one that was refused.
+
+    Attributes:
+        state: "Permitted" or "Rejected"; other values may come. Only in the answer to a
+            subscribe call with `ignore_errors`.
+        missing_permissions: The permissions it would take.
+    """
+
+    id: Maybe[str] = UNSET
+    state: Maybe[str] = UNSET
+    rejection_reason: Maybe[str] = UNSET
+    missing_permissions: Maybe[tuple[str, ...]] = UNSET
+    self_uri: Maybe[str] = UNSET
+
+
+@attrs.frozen(kw_only=True, weakref_slot=False, repr=False)
+class ChannelTopicEntityListing(EntityListing):
+    """The topics of a channel; this list is never paged.
+
+    Attributes:
+        entities: The topics, rejected ones included where `ignore_errors` was asked for.
+    """
+
+    entities: tuple[ChannelTopic, ...] = ()
+
+
+@attrs.frozen(kw_only=True, weakref_slot=False, repr=False)
+class PermissionDetails(Model):
+    """One rule about who may subscribe to a topic.
+
+    Attributes:
+        type: "requiresCurrentUser", "requiresPermissions", "requiresDivisionPermissions",
+            "requiresAnyDivisionPermissions" or "requiresUserBeConversationParticipant";
+            other values may come.
+        allows_current_user: Whether they are not needed for the user's own topic.
+        enforced: Whether the rule is applied.
+    """
+
+    type: Maybe[str] = UNSET
+    permissions: Maybe[tuple[str, ...]] = UNSET
+    allows_current_user: Maybe[bool] = UNSET
+    enforced: Maybe[bool] = UNSET
+
+
+@attrs.frozen(kw_only=True, weakref_slot=False, repr=False)
+class AvailableTopic(Model):
+    """A kind of topic. Most fields come only when asked for by `expand`.
+
+    Attributes:
+        id: Name with placeholders, e.g. ``v2.users.{id}.presence``.
+        permission_details: Who may subscribe.
+        requires_permissions: Permissions it takes.
+        requires_division_permissions: Whether they are needed in the division.
+        requires_any_validator: The vendor does not say what this is.
+        enforced: Whether the permissions are checked.
+        visibility: "Public" or "Preview"; other values may come.
+        schema: JSON schema of the events.
+        requires_current_user: Whether only the user's own topic can be had.
+        requires_current_user_or_permission: The same, unless there is the permission.
+        transports: Ways to get it, such as "Websocket".
+        public_api_template_uri_paths: Operations that read the same thing.
+        topic_parameters: Names of the placeholders.
+    """
+
+    id: Maybe[str] = UNSET
+    description: Maybe[str] = UNSET
+    permission_details: Maybe[tuple[PermissionDetails, ...]] = UNSET
+    requires_permissions: Maybe[tuple[str, ...]] = UNSET
+    requires_division_permissions: Maybe[bool] = UNSET
+    requires_any_validator: Maybe[bool] = UNSET
+    enforced: Maybe[bool] = UNSET
+    visibility: Maybe[str] = UNSET
+    # JSON objects are dicts, which have no hash.
+    schema: Maybe[Mapping[str, Any]] = attrs.field(default=UNSET, hash=False)
+    requires_current_user: Maybe[bool] = UNSET
+    requires_current_user_or_permission: Maybe[bool] = UNSET
+    transports: Maybe[tuple[str, ...]] = UNSET
+    public_api_template_uri_paths: Maybe[tuple[str, ...]] = UNSET
+    topic_parameters: Maybe[tuple[str, ...]] = UNSET
+
+
+@attrs.frozen(kw_only=True, weakref_slot=False, repr=False)
+class AvailableTopicEntityListing(EntityListing):
+    """Every kind of topic; this list is never paged."""
+
+    entities: tuple[AvailableTopic, ...] = ()
 
 
 @attrs.frozen(kw_only=True, weakref_slot=False, repr=False)
@@ -30,12 +139,7 @@ class PresenceEventUserPresence(Model):
     """Body of ``v2.users.{id}.presence``. Whose presence it is, only the topic says.
 
     Attributes:
-        source: Name of the source, e.g. PURECLOUD.
-        presence_definition: The definition the user is on now.
         primary: Whether the source is the user's primary one.
-        message: Free text shown next to the presence.
-        modified_date: When it changed.
-        future_presence_definition: Where the user wants to move to later.
     """
 
     source: Maybe[str] = UNSET
@@ -51,9 +155,7 @@ class AgentActivityPresence(Model):
     """The presence in an `AgentActivityEvent`.
 
     Attributes:
-        presence_definition: The definition the user is on now.
         presence_message: Free text shown next to the presence; `message` everywhere else.
-        modified_date: When it changed.
     """
 
     presence_definition: Maybe[PresenceDefinition] = UNSET
@@ -67,7 +169,6 @@ class AgentActivityEvent(Model):
 
     Attributes:
         id: Id of the user.
-        presence: The presence.
         routing_status: The routing status, which is not a presence, as the vendor sent it.
         out_of_office: The out-of-office status as the vendor sent it.
         active_queue_ids: Queues the user is active on.
@@ -88,16 +189,10 @@ class IntegrationPresenceEvent(Model):
     """Body of ``v2.users.{id}.integrationpresence``.
 
     Attributes:
-        user_id: Id of the user.
         event_type: "UserPresenceStatusChanged" or "UserPrimaryPresenceSourceChanged"; other
             values may come.
-        source: Name of the source.
-        modified_date: When it changed.
-        presence_definition: The definition the user is on now.
-        message: Free text shown next to the presence.
         current_display_source_id: The source that the others see now.
         previous_display_source_id: The source that they saw before.
-        future_presence_definition: Where the user wants to move to later.
     """
 
     user_id: Maybe[str] = UNSET
@@ -120,13 +215,10 @@ class SystemMessageEvent(Model):
         system_topic_type: "no_longer_subscribed", "subscription_changed" or
             "token_revoked"; other values may come.
         correlation_id: The vendor's id of the occasion.
-        organization_id: The organization.
         user_id: The user behind the token.
-        oauth_client_id: The OAuth client.
-        oauth_client_org_id: The organization of the OAuth client.
         reason: "another_channel_subscribed" or "user_tokens_revoked"; other values may come.
-        message: A text.
-        data: Whatever else there is, as the vendor sent it.
+        data: Whatever else there is, as the vendor sent it. `repr` masks it, as it may name
+            the channel.
     """
 
     channel_id: Maybe[str] = attrs.field(default=UNSET, repr=masked)
@@ -139,4 +231,4 @@ class SystemMessageEvent(Model):
     reason: Maybe[str] = UNSET
     message: Maybe[str] = UNSET
     # JSON objects are dicts, which have no hash.
-    data: Maybe[Mapping[str, Any]] = attrs.field(default=UNSET, hash=False)
+    data: Maybe[Mapping[str, Any]] = attrs.field(default=UNSET, hash=False, repr=masked)

@@ -1,22 +1,14 @@
-"""Presence sources, a user's primary source, and the organization's presence settings.
+"""Presence sources and what comes from them, primary sources, and the presence settings.
 
 Fields are those of the vendor's Python SDK 269.0.0; which are required is from its
-JavaScript typings.
+JavaScript typings. Every datetime is aware and UTC.
 """
+
+from datetime import datetime
 
 import attrs
 
-from presence_async.errors import RowFailure
-from presence_async.models._base import Model
-from presence_async.models._unset import UNSET, Maybe
-
-__all__ = [
-    "PresenceSettings",
-    "RestorePresenceSettings",
-    "Source",
-    "SourceEntityListing",
-    "UserPrimarySource",
-]
+from presence_async.models._base import UNSET, EntityListing, Maybe, Model
 
 
 @attrs.frozen(kw_only=True, weakref_slot=False, repr=False)
@@ -25,11 +17,7 @@ class Source(Model):
 
     Attributes:
         name: Name. Required in a write; `UNSET` only in an answer that lacks it.
-        id: Read-only.
-        description: Description.
         type: "System" or "User"; other values may come.
-        deactivated: True after a delete.
-        self_uri: Read-only; a path relative to the API host.
     """
 
     name: Maybe[str]
@@ -41,20 +29,12 @@ class Source(Model):
 
 
 @attrs.frozen(kw_only=True, weakref_slot=False, repr=False)
-class SourceEntityListing(Model):
-    """All registered sources at once; this list is never paged.
-
-    Attributes:
-        entities: The sources.
-        total: Their number.
-        self_uri: A path relative to the API host.
-        failures: Rows of `entities` that could not be understood. Not a wire field.
-    """
+class SourceEntityListing(EntityListing):
+    """All registered sources at once; this list is never paged."""
 
     entities: tuple[Source, ...] = ()
     total: Maybe[int] = UNSET
     self_uri: Maybe[str] = UNSET
-    failures: tuple[RowFailure, ...] = ()
 
 
 @attrs.frozen(kw_only=True, weakref_slot=False, repr=False)
@@ -62,11 +42,8 @@ class UserPrimarySource(Model):
     """The source of a user's presence that the others see.
 
     Attributes:
-        id: Read-only.
-        name: Name.
         source_id: The source: a registered one's id, or a name such as PURECLOUD.
         registered: Whether `source_id` is the id of a registered source.
-        self_uri: Read-only; a path relative to the API host.
     """
 
     id: Maybe[str] = UNSET
@@ -100,13 +77,9 @@ class PresenceSettings(Model):
     """Presence settings of the whole organization.
 
     Attributes:
-        id: Read-only.
-        name: Name.
-        restore_presence_settings: What happens when a connection drops.
         requesting_off_queue_enabled: Whether users may ask to leave the queue.
         default_primary_presence_registered_source_id: The registered source that is
             primary by default.
-        self_uri: Read-only; a path relative to the API host.
     """
 
     id: Maybe[str] = UNSET
@@ -115,3 +88,60 @@ class PresenceSettings(Model):
     requesting_off_queue_enabled: Maybe[bool] = UNSET
     default_primary_presence_registered_source_id: Maybe[str] = UNSET
     self_uri: Maybe[str] = UNSET
+
+
+@attrs.frozen(kw_only=True, weakref_slot=False, repr=False)
+class UserPresenceEvent(Model):
+    """One presence event of a registered source.
+
+    All but `presence_definition_id` and `message` are required on the wire.
+    `client.events.inject` fills in an `event_id` and an `event_date_time` that are left out.
+
+    Attributes:
+        event_id: What the vendor's answer calls the event by. The same one in a repeat.
+        presence_definition_id: Id of the definition the user is on now.
+    """
+
+    user_id: Maybe[str]
+    source_id: Maybe[str]
+    event_id: Maybe[str] = UNSET
+    event_date_time: Maybe[datetime] = UNSET
+    presence_definition_id: Maybe[str] = UNSET
+    message: Maybe[str] = UNSET
+
+
+@attrs.frozen(kw_only=True, weakref_slot=False, repr=False)
+class EventError(Model):
+    """Why the vendor refused one event of a batch.
+
+    Attributes:
+        message: The vendor's reason.
+        retryable: Whether sending the event again may work.
+    """
+
+    event_id: Maybe[str] = UNSET
+    message: Maybe[str] = UNSET
+    retryable: Maybe[bool] = UNSET
+
+
+@attrs.frozen(kw_only=True, weakref_slot=False, repr=False)
+class BatchEventResponse(EntityListing):
+    """The answer to a batch of events: those it does not list were taken."""
+
+    errors: tuple[EventError, ...] = ()
+
+
+@attrs.frozen(kw_only=True, weakref_slot=False, repr=False)
+class UCThirdPartyPresence(Model):
+    """What a unified-communications integration says about one person.
+
+    Attributes:
+        email: By which the vendor finds the user.
+        presence: The integration's word for it, which the vendor maps onto a definition
+            of the organization.
+    """
+
+    email: Maybe[str]
+    presence: Maybe[str]
+    message: Maybe[str] = UNSET
+    date_modified: Maybe[datetime] = UNSET

@@ -4,10 +4,7 @@ from typing import ClassVar, Final, Self, final
 
 import attrs
 
-from presence_async.models._base import Model
-from presence_async.models._unset import UNSET, Maybe
-
-__all__ = ["SystemPresence", "SystemPresenceName"]
+from presence_async.models._base import UNSET, Maybe, Model
 
 # REST spelling, spelling of the definitions enum, spelling of events and analytics.
 # Source: the vendor's recorded definitions list, the enum of its Python SDK, and the event
@@ -140,9 +137,7 @@ class SystemPresence(Model):
     """A built-in category of presence; organizations cannot add any.
 
     Attributes:
-        id: Read-only.
         name: The category, in the spelling of events ("ON_QUEUE").
-        self_uri: Read-only; a path relative to the API host.
     """
 
     id: Maybe[str] = UNSET

@@ -48,13 +48,9 @@ def build(
     builtin_ids: BuiltinIds | None,
     adopt: Callable[[FanOut[Any]], None],
 ) -> Resources:
-    """Every resource over one way out.
+    """Every resource over one way out; `send_in_turn` waits for the budget as long as needed.
 
-    Args:
-        send: Takes a request, returns its 2xx response.
-        send_in_turn: The same for one of many, which waits for the budget as long as needed.
-        builtin_ids: What a client that shares the session knows of the built-in definitions.
-        adopt: Ends a fan-out together with the session.
+    `builtin_ids` is what a client that shares the session knows; `adopt` ends a fan-out with it.
     """
     system_presences = SystemPresences(send, builtin_ids or BuiltinIds())
     user_presences = UserPresences(send, send_in_turn, system_presences, adopt)

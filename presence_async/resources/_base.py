@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
 import attrs
 
 from presence_async import converter
-from presence_async.errors import DecodeError, InvalidRequestError, RowFailure
+from presence_async.errors import DecodeError, InvalidRequestError, PresenceError, RowFailure
 from presence_async.models import UNSET, Maybe, Model, SystemPresenceName, Unset
 
 if TYPE_CHECKING:
@@ -25,24 +25,7 @@ if TYPE_CHECKING:
     from presence_async.routes import Route
     from presence_async.wire import Request, Response
 
-__all__ = [
-    "Listing",
-    "Resource",
-    "Send",
-    "are_plain",
-    "check_ids",
-    "check_text",
-    "check_texts",
-    "check_whole",
-    "context",
-    "decoded",
-    "definition_body",
-    "flag_query",
-    "given",
-    "locale_query",
-    "writable",
-    "write_body",
-]
+__all__ = ["Listing"]
 
 T = TypeVar("T")
 ModelT = TypeVar("ModelT", bound=Model)
@@ -50,6 +33,23 @@ ItemT_co = TypeVar("ItemT_co", covariant=True)
 
 Send = Callable[["Request"], Awaitable["Response"]]
 """How a resource reaches the network: one request in, one 2xx response out."""
+
+
+class Counter(Protocol):
+    """What counts the attempts of its requests."""
+
+    requests: int
+
+
+async def counted(counter: Counter, send: Send, request: Request) -> Response:
+    """Send, and add the attempts to `counter.requests`."""
+    try:
+        response = await send(request)
+    except PresenceError as error:
+        counter.requests += error.attempts
+        raise
+    counter.requests += response.attempts
+    return response
 
 
 class Resource:
@@ -110,21 +110,14 @@ def context(request: Request, response: Response) -> dict[str, Any]:
 
 def write_body(name: str, value: Any, cls: type[Any]) -> bytes:
     """The JSON body for a model argument, checked to be of its class."""
-    if not isinstance(value, cls):
-        raise InvalidRequestError(
-            f"{name} must be a {cls.__name__}, not {type(value).__name__}", field=name
-        )
-    return converter.to_json(writable(value))
+    return converter.to_json(writable(check_is(name, value, cls)))
 
 
 _READ_ONLY: Final = ("id", "self_uri", "future_presence_definition")
 
 
 def writable(model: ModelT, *, keep: str = "") -> ModelT:
-    """The model without the fields that the vendor calls read-only, but for `keep`.
-
-    Its own SDK sends them back, and nobody knows that they are always ignored.
-    """
+    """The model without read-only fields (the vendor's own SDK sends them), but for `keep`."""
     names = [name for name in _READ_ONLY if name != keep and hasattr(model, name)]
     changes: dict[str, Any] = dict.fromkeys(names, UNSET)
     return attrs.evolve(model, **changes)
@@ -133,7 +126,7 @@ def writable(model: ModelT, *, keep: str = "") -> ModelT:
 def definition_body(
     definition: Any, cls: type[Any], spelling: Callable[[SystemPresenceName], str]
 ) -> bytes:
-    """The JSON body of a definition, its system presence as `spelling` of the family has it."""
+    """The JSON body of a definition, its system presence in the `spelling` of the family."""
     name = getattr(definition, "system_presence", None)
     if isinstance(name, str) and isinstance(definition, cls):
         spelled = SystemPresenceName(spelling(SystemPresenceName(name)))
@@ -166,9 +159,9 @@ class Listing(Generic[ItemT, PageT]):
         definitions = await client.definitions.list()
         async for page in client.users.list().pages(): ...
 
-    Nothing is sent before the first item is asked for. A row that cannot be understood
-    does not lose the others: items raise DecodeError only after the last good row, with
-    `failures` and, when awaited, the good rows in `decoded`; a page has `failures`.
+    Nothing is sent before the first item is asked for. A row that cannot be understood does
+    not lose the others: DecodeError comes after the last good row, with `failures` and, when
+    awaited, the good rows in `decoded`; a page has `failures`.
     """
 
     def __init__(
@@ -273,12 +266,27 @@ def check_text(name: str, value: Any) -> str:
     return value
 
 
-def check_texts(name: str, values: Any) -> list[str]:
-    """The items of an iterable, each a non-empty str."""
+def check_is(name: str, value: Any, cls: type[T]) -> T:
+    """An instance of a class."""
+    if isinstance(value, cls):
+        return value
+    raise InvalidRequestError(
+        f"{name} must be a {cls.__name__}, not {type(value).__name__}", field=name
+    )
+
+
+def check_iterable(name: str, values: Any, of: str = "") -> Any:
+    """An iterable, but no str by mistake."""
     if isinstance(values, str | bytes) or not isinstance(values, Iterable):
         raise InvalidRequestError(
-            f"{name} must be an iterable of str, not {type(values).__name__}", field=name
+            f"{name} must be an iterable{of}, not {type(values).__name__}", field=name
         )
+    return values
+
+
+def check_texts(name: str, values: Any) -> list[str]:
+    """The items of an iterable, each a non-empty str."""
+    check_iterable(name, values, " of str")
     return [check_text(f"{name}[{index}]", value) for index, value in enumerate(values)]
 
 
@@ -296,11 +304,7 @@ _CHECKED_TOGETHER: Final = 1000
 
 
 def check_ids(name: str, values: Any) -> None:
-    """An iterable of ids that is not a single str by mistake.
-
-    A collection is checked item by item here, before any request; of a generator or an
-    async iterator each id is checked when its turn comes.
-    """
+    """An iterable of ids, no single str; those of a collection are checked here, others later."""
     is_list = isinstance(values, (list, tuple))  # to ask for the others takes ten times as long
     if not is_list and (
         isinstance(values, str | bytes) or not isinstance(values, Iterable | AsyncIterable)

@@ -11,8 +11,6 @@ from presence_async.errors import InvalidRequestError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["BODY_LIMIT", "Envelope"]
-
 # `request.bytes.max` of the vendor's limits page: 413 beyond it.
 BODY_LIMIT: Final = 512_000
 
@@ -31,13 +29,7 @@ RowT = TypeVar("RowT", bound=Row)
 
 @attrs.frozen
 class Envelope:
-    """What stands around the rows of a request, and how many of them fit in.
-
-    Attributes:
-        head: Before the first row.
-        tail: Behind the last one.
-        count: Rows of a request at most.
-    """
+    """What stands around the rows of a request (`head`, `tail`), and how many (`count`) fit."""
 
     head: bytes
     tail: bytes

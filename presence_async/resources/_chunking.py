@@ -1,8 +1,4 @@
-"""User ids in, chunks of fifty out: distinct ids, packed full, pulled as they are needed.
-
-What is in chunks is what a request can ask for. A list or a generator is simply cut up. An
-async iterable may take its time: a chunk waits for more ids, but not for ever.
-"""
+"""User ids in, chunks of fifty distinct ones out, pulled as they are needed."""
 
 from __future__ import annotations
 
@@ -28,8 +24,6 @@ from presence_async.resources.reading import BULK_READ_LIMIT, PresenceOutcome
 if TYPE_CHECKING:
     from presence_async.outcomes import Tally
     from presence_async.resources.reading import Chunk
-
-__all__ = ["DEDUPE_WINDOW", "LINGER", "Dedupe", "check_dedupe", "check_linger", "chunked"]
 
 DEDUPE_WINDOW: Final = 10_000
 # A fifth of the vendor's budget at the worst: sixty half-full requests a minute.
@@ -91,9 +85,9 @@ class _Chunker:
         del self._entries[:BULK_READ_LIMIT]
         return chunk
 
-    def _distinct(self, ids: Sequence[str]) -> list[str | PresenceOutcome]:
+    def _distinct(self, ids: Sequence[str]) -> Chunk:
         if are_plain(ids):
-            return [*self._fresh(ids)]
+            return self._fresh(ids)
         entries: list[str | PresenceOutcome] = []
         for user_id in ids:
             refused = _refused(user_id)
@@ -158,10 +152,10 @@ class _Counted(Iterator["Chunk"]):
 
 
 class _Pump:
-    """Pulls an async iterable in a task of its own, at most one batch ahead.
+    """Pulls an async iterable in one task of its own, at most one batch ahead.
 
-    A time limit around its `anext` would break it: what is cancelled in there is over. And
-    one task from beginning to end is what a generator with a timeout inside it needs.
+    A time limit around `anext` would end what is cancelled in there, and a generator with a timeout
+    inside it needs the same task from beginning to end.
     """
 
     def __init__(self, ids: AsyncIterable[str]) -> None:
@@ -263,17 +257,7 @@ def chunked(
     linger: float = LINGER,
     tally: Tally | None = None,
 ) -> Iterator[Chunk] | AsyncIterator[Chunk]:
-    """Chunks of at most fifty distinct ids, pulled as they are needed.
-
-    Args:
-        ids: A list, a generator, an async iterable.
-        dedupe: Which ids count as repeated ones.
-        linger: Seconds a half-full chunk that is asked for waits for an async iterable.
-        tally: Hears of repeated ids.
-
-    Raises:
-        InvalidRequestError: `ids` is no iterable of ids, or a collection with a bad one.
-    """
+    """Chunks of at most fifty distinct ids; a half-full one waits `linger` seconds for more."""
     check_ids("ids", ids)
     chunker = _Chunker(dedupe, tally)
     if isinstance(ids, AsyncIterable):

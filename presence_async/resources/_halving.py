@@ -9,8 +9,6 @@ from presence_async.errors import InvalidRequestError, NotFoundError, PresenceEr
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-__all__ = ["Halving", "is_refusal"]
-
 RowT = TypeVar("RowT")
 OutcomeT = TypeVar("OutcomeT")
 
@@ -26,10 +24,9 @@ def is_refusal(error: PresenceError) -> bool:
 class Halving(Generic[RowT, OutcomeT]):
     """Sends rows together; rows that are refused are halved until the bad ones are alone.
 
-    One bad row among fifty costs twelve requests more. Where five rows are refused alone
-    and nothing has ever been accepted, it is not the rows but the request: no more is
-    sent then than each chunk once. Only refusals (400, 404, 413) are about rows; whatever else
-    goes wrong is the outcome of every row of the request.
+    One bad row among fifty costs twelve requests more. Where five rows are refused alone and
+    nothing was ever accepted, it is the request: each chunk is then sent only once. Only
+    refusals (400, 404, 413) are about rows; another failure is the outcome of every row.
     """
 
     def __init__(
@@ -39,13 +36,9 @@ class Halving(Generic[RowT, OutcomeT]):
         *,
         not_found: Callable[[Sequence[RowT]], Awaitable[Sequence[OutcomeT]]] | None = None,
     ) -> None:
-        """Args are what differs between reading and writing.
+        """`attempt` makes one request, `failed` the outcome of a row whose request failed.
 
-        Args:
-            attempt: One request for some rows: an outcome for each, or why it failed.
-            failed: The outcome of a row whose request failed.
-            not_found: Takes over a single row that is answered 404, and rows of which
-                both halves are.
+        `not_found` takes over a row that is answered 404, and rows of which both halves are.
         """
         self._attempt = attempt
         self._failed = failed
@@ -55,7 +48,11 @@ class Halving(Generic[RowT, OutcomeT]):
 
     async def outcomes(self, rows: Sequence[RowT]) -> Sequence[OutcomeT]:
         """One outcome for each row, in their order; raises nothing of our errors."""
-        return await self._settled(rows, await self._tried(rows))
+        result = await self._attempt(rows)
+        if not isinstance(result, PresenceError):
+            self._accepted = True
+            return result
+        return await self._settled(rows, result)
 
     async def _tried(self, rows: Sequence[RowT]) -> Sequence[OutcomeT] | PresenceError:
         result = await self._attempt(rows)

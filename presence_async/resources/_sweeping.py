@@ -1,13 +1,6 @@
 """The sweeps of a poll: one task that reads everybody, again and again, on a grid of time.
 
-Sweep n is due at start + n * interval by the loop's clock, so nothing drifts. Sweeps never
-overlap: the next one waits for the end of one that takes too long, starts at once then, and
-the one after it is on the grid again.
-
-The task never waits for whoever takes the changes. Those who wait are folded, one for each
-user and the newest wins: a slow reader gets fewer changes instead of older ones, memory is
-bounded by the number of users, and the sweeps keep their time. A sweep held up by its
-reader would do none of that.
+How it keeps time, fails, and folds what waits for a slow reader: docs/high-volume.md.
 """
 
 from __future__ import annotations
@@ -19,6 +12,7 @@ import time
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Sequence
 from copy import copy
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from presence_async.errors import (
@@ -30,7 +24,7 @@ from presence_async.errors import (
 )
 from presence_async.fanout import FanOut, check_concurrency
 from presence_async.forecast import check_interval
-from presence_async.resources._base import Send, check_ids, check_text, check_texts
+from presence_async.resources._base import Send, check_ids, check_text, check_texts, counted
 from presence_async.resources.changes import PresenceTable
 from presence_async.resources.reading import PresenceOutcome, PresenceReader
 from presence_async.resources.updating import Moment
@@ -40,9 +34,6 @@ if TYPE_CHECKING:
 
     from presence_async.forecast import SweepForecast
     from presence_async.resources.changes import PresenceChange
-    from presence_async.wire import Request, Response
-
-__all__ = ["MOST_USERS", "News", "Sweeps"]
 
 # A bound for ids that never end; at 300 requests a minute this many take over an hour.
 MOST_USERS: Final = 1_000_000
@@ -99,7 +90,7 @@ class News:
     async def take(self) -> PresenceChange:
         """The next change. Cancelling it loses none."""
         if self._awaited:
-            raise InvalidRequestError("another task iterates this poll; it has one reader")
+            raise InvalidRequestError("another task iterates this; it has one reader")
         while not self._changes:
             if self.reason is not None:
                 raise self.reason
@@ -134,21 +125,10 @@ class Sweeps:
         concurrency: int,
         forecast: Callable[[int, float], SweepForecast],
     ) -> None:
-        """Args are those of `client.poll`, and the ways to the session.
-
-        Args:
-            send: Sends one request of many.
-            adopt: Ends the task, and each sweep, together with the session.
-            ids: User ids.
-            interval: Seconds from the start of one sweep to that of the next.
-            source: Source name.
-            concurrency: Requests in flight at most.
-            forecast: What a sweep of so many users at such an interval takes.
-        """
-        self._send = send
+        """Args are those of `client.poll`; `adopt` ends task and sweeps with the session."""
         self._adopt = adopt
         self._interval = check_interval(interval)
-        self._reader = PresenceReader(self._counted, source)
+        self._reader = PresenceReader(partial(counted, self, send), source)
         self._concurrency = check_concurrency(concurrency)
         self._forecast = forecast
         self._task: asyncio.Task[None] | None = None
@@ -317,10 +297,9 @@ class Sweeps:
             self._refused = False
 
     def _chunks(self) -> list[list[str]]:
-        """Users by the request; whoever was refused last time is read alone.
+        """Users by the request; who was refused last time is read alone, unless too many were.
 
-        That is one request, and finding the one at fault among fifty takes twelve. But not
-        if so many were refused that it cannot be because of them.
+        That is one request, and finding the one at fault among fifty takes twelve.
         """
         size, ids, refused = self._reader.chunk_size, self.table.user_ids, self.table.refused()
         if len(refused) > max(len(ids) // size, _SEARCH):
@@ -336,15 +315,6 @@ class Sweeps:
         asked = self.now()
         outcomes = await self._reader.read(chunk)
         return (_Batch(asked, self.now(), outcomes),)
-
-    async def _counted(self, request: Request) -> Response:
-        try:
-            response = await self._send(request)
-        except PresenceError as error:
-            self.requests += error.attempts
-            raise
-        self.requests += response.attempts
-        return response
 
     def _take(self, batch: _Batch) -> PresenceError | None:
         """Tell what is new in a batch; the refusal, if there is one in it."""
@@ -366,11 +336,9 @@ class Sweeps:
         return refusal
 
     async def _is_refused(self, refusal: PresenceError, started: Moment) -> None:
-        """A sweep in vain: the token is not valid, or may not read anybody.
+        """A sweep in vain: it ends the poll where nothing was ever read, or if it is the second.
 
-        That may be a hiccup of the vendor's, and a poll runs for days. So it ends the poll
-        only where nothing has ever been read, or the sweep before was in vain as well. Going
-        on with the same sweep would ask for a new token with every request.
+        Going on with the same sweep would ask for a new token with every request.
         """
         if not self.reads or self._refused:
             raise copy(refusal)

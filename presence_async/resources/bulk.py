@@ -11,10 +11,15 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from presence_async.errors import ClosedError, InvalidRequestError, PresenceError
 from presence_async.fanout import FanOut, check_concurrency
 from presence_async.outcomes import OnProgress, tally_of
-from presence_async.resources._base import Resource, Send
+from presence_async.resources._base import Resource, Send, check_ids
 from presence_async.resources._halving import Halving
 from presence_async.resources.definitions import Definitions
-from presence_async.resources.reading import PURECLOUD, PresenceOutcome
+from presence_async.resources.reading import (
+    BULK_READ_LIMIT,
+    PURECLOUD,
+    PresenceOutcome,
+    PresenceReader,
+)
 from presence_async.resources.resolving import resolved
 from presence_async.resources.settling import SETTLING_TIME, Pause, Settler
 from presence_async.resources.updating import (
@@ -36,19 +41,11 @@ if TYPE_CHECKING:
     from presence_async.resources.user_presences import UserPresences
     from presence_async.rows import UpdateRow
 
-__all__ = ["Bulk", "BulkAccess", "check_on_outcome", "check_settling_time"]
-
 _LOGGER: Final = logging.getLogger("presence_async.bulk")
 
 
 class BulkAccess(NamedTuple):
-    """What it takes to write in bulk.
-
-    Attributes:
-        send: The way out.
-        system_presences: For items that name a system presence.
-        adopt: Ends a fan-out together with the session.
-    """
+    """What it takes to write in bulk; `adopt` ends a fan-out together with the session."""
 
     send: Send
     system_presences: SystemPresences
@@ -86,22 +83,25 @@ class Bulk(Resource):
         concurrency: int = 16,
         on_progress: OnProgress | None = None,
     ) -> list[PresenceOutcome]:
-        """Read the presences of any number of users. No permission needed.
+        """Read the presences of any number of users, as `client.user_presences.get_many`.
 
-        This is `client.user_presences.get_many` collected.
+        No permission needed.
 
         Args:
             ids: User ids; each distinct one is read once.
-            source: "purecloud" or an ad hoc source name.
+            source: As for `get_many`.
             concurrency: Requests in flight at most.
-            on_progress: Called with a `Progress` at the start and after every request.
+            on_progress: As for `get_many`.
 
         Returns:
             One outcome per distinct id, in the order of their first appearance.
 
         Raises:
-            InvalidRequestError: An argument that is none of these, before any request.
+            InvalidRequestError: A bad argument, before any request.
         """
+        check_concurrency(concurrency)
+        if isinstance(ids, list) and 0 < len(ids) <= BULK_READ_LIMIT and on_progress is None:
+            return await self._get_few(ids, source)
         return await self._user_presences.get_many(
             ids,
             source=source,
@@ -110,6 +110,16 @@ class Bulk(Resource):
             dedupe="all",
             on_progress=on_progress,
         )
+
+    async def _get_few(self, ids: list[str], source: str) -> list[PresenceOutcome]:
+        """As `get`, for what fits into one request: that needs no fan-out."""
+        reader = PresenceReader(self._send, source)
+        check_ids("ids", ids)
+        outcomes = await reader.read(list(dict.fromkeys(ids)))
+        for error in [outcome.error for outcome in outcomes if outcome.error is not None]:
+            if isinstance(error, ClosedError):
+                raise error
+        return [*outcomes]
 
     async def update(
         self,
@@ -128,36 +138,32 @@ class Bulk(Resource):
         that the vendor refuses is split until the item at fault is found.
 
         A request that is lost (the connection broke, no answer in time, 408 or 5xx) may have
-        taken effect. After a settling time its users are read back: what was not applied is
-        sent again, twice at most; who shows neither what was asked for nor what was there
-        before has moved on and is left alone; what cannot be told stays unknown. How that
-        is judged, and its limits: docs/limits-and-failures.md. Items with `primary` need
+        taken effect. Its users are read back: what was not applied is sent again, twice at
+        most; who has moved on is left alone; what cannot be told stays unknown. The rules and
+        their limits: docs/limits-and-failures.md. Items with `primary` need
         `presence:userPrimarySource:view` for it.
 
         Args:
-            items: `MutableUserPresence` rows (their `id` is the user's), or pairs of user
-                id and presence. They are taken, checked and kept before the first request.
+            items: `MutableUserPresence` rows (their `id` is the user's), or pairs of user id
+                and presence. All are taken and checked before the first request.
             source: Source name for the items that name none.
             concurrency: Requests in flight at most.
             settle: False sends nothing twice and reads nothing back: what is lost is unknown.
-            settling_time: Seconds from giving a request up to reading back. It may still be
-                applied during them. Neither a permit nor a connection is held meanwhile.
-            on_outcome: A plain function that is called with the outcome of each item, once,
-                as soon as it is final. What it raises is logged. When the update is
-                cancelled it is still called for every item that is left: those on their way
-                are unknown, those not sent rejected. While items are still being checked it
-                is called for none: nothing has been sent.
+            settling_time: Seconds from giving a request up to reading back, with neither a
+                permit nor a connection held.
+            on_outcome: A plain function, called once with each item's outcome, as soon as it
+                is final. What it raises is logged. If the update is cancelled it is called for
+                every item left, unknown (on their way) or rejected (not sent); for none while
+                items are still being checked.
             on_progress: Called with a `Progress` at the start and after every chunk.
 
         Returns:
-            One outcome per item, in order: applied, rejected with the vendor's reason,
-            superseded, or unknown. Also when the client is closed meanwhile.
+            One outcome per item, in order. Also when the client is closed meanwhile.
 
         Raises:
             PresenceError: A system presence could not be looked up. Nothing has been sent.
-            InvalidRequestError: An argument or an item that is none, or a user twice on
-                one source (which of the two would win?). Nothing has been sent then;
-                `field` names the item, e.g. ``items[3]``.
+            InvalidRequestError: A bad argument or item, or a user twice on one source. Nothing
+                has been sent; `field` names the item, e.g. ``items[3]``.
         """
         check_concurrency(concurrency)
         check_settling_time(settling_time)
@@ -190,10 +196,9 @@ class Bulk(Resource):
             items = await client.bulk.resolve(parse_csv(text))
             outcomes = await client.bulk.update(items)
 
-        E-mail addresses are looked up in the list of active users (one request for a
-        hundred users, if any row has an address), labels in the list of definitions in
-        every language (one request), system presences as `update` does. Addresses and
-        labels are compared whole and without regard to case.
+        Addresses are looked up among the active users (one request for a hundred), labels in
+        every language (one request), both whole and without regard to case; system presences
+        as by `update`.
 
         Args:
             rows: From `parse_csv` or `parse_json_lines`.
@@ -203,8 +208,8 @@ class Bulk(Resource):
 
         Raises:
             InvalidRequestError: What is no `UpdateRow`; `field` names it, e.g. ``rows[3]``.
-            RowsError: With every row that names nobody, more than one user or definition,
-                or a user and source that an earlier row is about.
+            RowsError: With every row that names nobody, more than one user or definition, or
+                a user and source of an earlier row.
             PresenceError: A list could not be read.
         """
         return await resolved(

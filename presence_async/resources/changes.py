@@ -1,17 +1,6 @@
 """What is known of many users' presences, and how it changes. Pure: time comes in.
 
-A table has a row for each user. Every read goes in, and out comes a change, or nothing
-when the read shows what was known already. Who feeds it (a poll), and when, is not its
-business.
-
-What counts as a difference: the definition (its id or its system presence), the message,
-and `modified_date`. A date that alone is new says that something was set in between, if
-only the same thing again: whoever counts the time in a presence needs to hear of it. All
-else that an answer carries is kept as it comes and never reported.
-
-An answer that was last modified before the one that is known comes from a part of the
-vendor's system that lags behind, and changes nothing. When several in a row insist on it,
-it is no lag, and they are believed.
+What counts as a difference, and when an older answer is believed: docs/high-volume.md.
 """
 
 from __future__ import annotations
@@ -31,7 +20,7 @@ if TYPE_CHECKING:
     from presence_async.resources.reading import PresenceOutcome
     from presence_async.resources.updating import Moment
 
-__all__ = ["BELIEVED_AFTER", "KnownPresence", "PresenceChange", "PresenceTable", "differences"]
+__all__ = ["KnownPresence", "PresenceChange"]
 
 Kind: TypeAlias = Literal["first", "changed", "stale", "fresh"]
 ValueT = TypeVar("ValueT")
@@ -50,10 +39,9 @@ class KnownPresence:
     Attributes:
         user_id: Id of the user.
         presence: The presence as it was read last, or None.
-        checked_at: When the request went out that read it last (aware, UTC); None as long
-            as no read has succeeded.
+        checked_at: When the last successful read went out (aware, UTC), or None.
         age: Seconds since then, or None.
-        error: Why the reads since then failed; None when the last one succeeded.
+        error: Why the reads since then failed, or None.
     """
 
     user_id: str
@@ -81,17 +69,17 @@ class PresenceChange:
 
     Attributes:
         user_id: Id of the user.
-        kind: "first": nothing was told of this user before; this is part of the snapshot.
-            "changed": another presence, or none any more. "stale": the user cannot be read,
-            and `after` is what was known last. "fresh": a stale user can be read again, with
-            or without a difference.
+        kind: "first": part of the snapshot. "changed": another presence, or none any more.
+            "stale": the user cannot be read, and `after` is what was known last. "fresh": a
+            stale user can be read again, with or without a difference.
         before: The presence told last, or None.
-        after: The presence now, or None where the vendor has none (or none was ever read,
-            when there is an `error`).
+        after: The presence now, or None where there is none (or none was ever read).
         seen_at: When this was seen (aware, UTC).
-        age: The change happened at most so many seconds before `seen_at`: since the last
-            request that still showed `before`. None where there was none.
-        error: Why the user is stale, or None.
+        age: It happened at most so many seconds before `seen_at`: since the last request that
+            still showed `before`. None where there was none.
+        error: Why the user cannot be read, or None.
+        stale: Whether `after` may be out of date: the user cannot be read, or (of a live
+            store) no events arrive.
     """
 
     user_id: str
@@ -101,11 +89,9 @@ class PresenceChange:
     seen_at: datetime
     age: float | None = None
     error: PresenceError | None = None
-
-    @property
-    def stale(self) -> bool:
-        """Whether `after` may be out of date, because the user cannot be read."""
-        return self.error is not None
+    stale: bool = attrs.field(
+        default=attrs.Factory(lambda change: change.error is not None, takes_self=True)
+    )
 
     @property
     def fields(self) -> tuple[str, ...]:
@@ -113,19 +99,14 @@ class PresenceChange:
         return differences(self.before, self.after)
 
     def then(self, later: PresenceChange, seconds: float) -> PresenceChange | None:
-        """This change and the one that follows it as one; None when they cancel out.
-
-        Args:
-            later: What came next for the same user.
-            seconds: From seeing this one to seeing the later one.
-        """
+        """This change, and one seen so many seconds later, as one; None when they cancel out."""
         # Only what was folded already is "changed" and stale: it was stale before, too.
         was_stale = self.kind == "fresh" or (self.kind == "changed" and self.stale)
-        kind = _kind(
+        kind = kind_of(
             first=self.kind == "first",
             was_stale=was_stale,
             is_stale=later.stale,
-            differs=_differ(self.before, later.after),
+            differs=differ(self.before, later.after),
         )
         if kind is None:
             return None
@@ -146,11 +127,12 @@ def _value(presence: UcUserPresence | None, name: str) -> object:
     return value
 
 
-def _differ(before: UcUserPresence | None, after: UcUserPresence | None) -> bool:
+def differ(before: UcUserPresence | None, after: UcUserPresence | None) -> bool:
+    """Whether there is anything in `differences`, or a presence on one side only."""
     return (before is None) != (after is None) or bool(differences(before, after))
 
 
-def _kind(*, first: bool, was_stale: bool, is_stale: bool, differs: bool) -> Kind | None:
+def kind_of(*, first: bool, was_stale: bool, is_stale: bool, differs: bool) -> Kind | None:
     """What to call it, or None when there is nothing to tell."""
     if first:
         return "first"
@@ -170,6 +152,29 @@ class _Row:
         self.error: PresenceError | None = None
 
 
+class Shared(dict[object, object]):
+    """Values of rows that are equal: thousands of users have the same few definitions."""
+
+    def slim(self, read: PresenceOutcome) -> UcUserPresence | None:
+        """The presence, with everything shared that it has in common with others."""
+        presence = read.presence
+        if presence is None:
+            return None
+        return attrs.evolve(
+            presence,
+            user_id=read.user_id,
+            source=self.same(presence.source),
+            source_id=self.same(presence.source_id),
+            presence_definition=self.same(presence.presence_definition),
+        )
+
+    def same(self, value: ValueT) -> ValueT:
+        """An equal value that others have already, if there is one."""
+        if len(self) >= _SHARED:
+            self.clear()
+        return cast("ValueT", self.setdefault(value, value))
+
+
 class PresenceTable:
     """A row for each user; reads go in, changes come out."""
 
@@ -177,8 +182,7 @@ class PresenceTable:
         self._rows: dict[str, _Row] = {}
         # How many answers in a row were older than what is known, where there are any.
         self._older: dict[str, int] = {}
-        # Thousands of users have the same few definitions, which come anew in every answer.
-        self._shared: dict[object, object] = {}
+        self._shared = Shared()
         self.stale = 0
         """Users whose last read failed."""
         self.unread = 0
@@ -217,7 +221,7 @@ class PresenceTable:
         return KnownPresence(
             user_id=user_id,
             presence=row.presence,
-            checked_at=None if checked is None else _utc(checked),
+            checked_at=None if checked is None else utc(checked),
             age=None if checked is None else checked.seconds_until(now),
             error=row.error,
         )
@@ -246,35 +250,26 @@ class PresenceTable:
         ]
 
     def apply(self, read: PresenceOutcome, asked: Moment, seen: Moment) -> PresenceChange | None:
-        """Take in what became of one read.
-
-        Args:
-            read: The outcome.
-            asked: When its request was made.
-            seen: When its answer was there.
-
-        Returns:
-            What is new, or None: also for a user without a row, who was removed meanwhile.
-        """
+        """What is new by a read, asked and seen then; None also for a user without a row."""
         row = self._rows.get(read.user_id)
         if row is None:
             return None
         before, checked, was_stale = row.presence, row.checked, row.error is not None
         if read.error is not None:
-            row.error = _bare(read.error)
+            row.error = bare(read.error)
         elif self._lags(read, row):
             return None
         else:
             row.error, row.checked = None, asked
             self.unread -= checked is None
             if read.presence != before:
-                row.presence = self._slim(read)
+                row.presence = self._shared.slim(read)
         self.stale += (row.error is not None) - was_stale
-        kind = _kind(
+        kind = kind_of(
             first=checked is None and not was_stale,
             was_stale=was_stale,
             is_stale=row.error is not None,
-            differs=row.presence is not before and _differ(before, row.presence),
+            differs=row.presence is not before and differ(before, row.presence),
         )
         if kind is None:
             return None
@@ -283,7 +278,7 @@ class PresenceTable:
             kind=kind,
             before=before,
             after=row.presence,
-            seen_at=_utc(seen),
+            seen_at=utc(seen),
             age=None if checked is None else checked.seconds_until(seen),
             error=row.error,
         )
@@ -301,30 +296,12 @@ class PresenceTable:
             self._older.pop(read.user_id, None)
         return False
 
-    def _slim(self, read: PresenceOutcome) -> UcUserPresence | None:
-        """The presence, with everything shared that it has in common with others."""
-        presence = read.presence
-        if presence is None:
-            return None
-        return attrs.evolve(
-            presence,
-            user_id=read.user_id,
-            source=self._same(presence.source),
-            source_id=self._same(presence.source_id),
-            presence_definition=self._same(presence.presence_definition),
-        )
 
-    def _same(self, value: ValueT) -> ValueT:
-        """An equal value that others have already, if there is one."""
-        if len(self._shared) >= _SHARED:
-            self._shared.clear()
-        return cast("ValueT", self._shared.setdefault(value, value))
-
-
-def _utc(moment: Moment) -> datetime:
+def utc(moment: Moment) -> datetime:
+    """The moment by the wall clock."""
     return datetime.fromtimestamp(moment.wall, UTC)
 
 
-def _bare(error: PresenceError) -> PresenceError:
+def bare(error: PresenceError) -> PresenceError:
     """The error without its traceback, which would keep the frames of its request alive."""
     return error.with_traceback(None)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from presence_async import converter, routes
 from presence_async.errors import InvalidRequestError, NotFoundError
@@ -16,9 +15,16 @@ from presence_async.models import (
     ChannelTopicEntityListing,
 )
 from presence_async.notifications import check_topics
-from presence_async.resources._base import Listing, Resource, check_texts, decoded
+from presence_async.resources._base import (
+    Listing,
+    Resource,
+    check_iterable,
+    check_texts,
+    decoded,
+)
 
-__all__ = ["Channels"]
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 _INCLUDED: Final = ("token", "oauthclient")
 
@@ -41,7 +47,7 @@ class Channels(Resource):
                 OAuth client, where those of other tokens come without id and address.
 
         Returns:
-            A listing: iterate it or await it. It is never paged.
+            A listing, never paged.
 
         Raises:
             InvalidRequestError: `include_channels` is neither.
@@ -64,11 +70,7 @@ class Channels(Resource):
         return await self._one(routes.CREATE_CHANNEL.request(), Channel)
 
     async def exists(self, channel_id: str) -> bool:
-        """Whether a channel is alive.
-
-        Args:
-            channel_id: Id of the channel.
-        """
+        """Whether a channel is alive."""
         try:
             await self._send(routes.CHECK_CHANNEL.request(channel_id))
         except NotFoundError:
@@ -80,14 +82,10 @@ class Channels(Resource):
     ) -> Listing[ChannelTopic, ChannelTopicEntityListing]:
         """List the topics of a channel.
 
-        Args:
-            channel_id: Id of the channel.
-
         Returns:
-            A listing: iterate it or await it. It is never paged.
+            A listing, never paged.
 
         Raises:
-            InvalidRequestError: No id of a channel.
             NotFoundError: When it is sent: there is no such channel, or not any more.
         """
         request = routes.LIST_SUBSCRIPTIONS.request(channel_id)
@@ -104,18 +102,16 @@ class Channels(Resource):
             channel_id: Id of the channel.
             topics: Names, such as ``v2.users.{id}.presence``, 1,000 at most and each shorter
                 than 200 characters. What differs in case only is sent once.
-            ignore_errors: Leave out the topics that are not allowed, and say so in the
-                answer, instead of refusing all of them.
+            ignore_errors: Leave out topics that are not allowed instead of refusing all.
 
         Returns:
             The topics of the channel, with `state` where `ignore_errors` was asked for.
 
         Raises:
-            InvalidRequestError: An argument that is none of these, or a topic that comes by
-                itself (``channel.metadata``, ``v2.system.…``), before any request; `field`
-                names it. Or the vendor refuses: no such topic, too many on the channel.
-            PermissionDeniedError: Without `ignore_errors`, one of the topics is not allowed.
-                None has been added then.
+            InvalidRequestError: A bad argument, or a topic that comes by itself
+                (``channel.metadata``, ``v2.system.…``), before any request; `field` names it.
+                Or the vendor refuses: no such topic, too many on the channel.
+            PermissionDeniedError: A topic is not allowed; none has been added.
             NotFoundError: There is no such channel, or not any more.
         """
         return await self._subscribe(routes.ADD_SUBSCRIPTIONS, channel_id, topics, ignore_errors)
@@ -123,22 +119,9 @@ class Channels(Resource):
     async def replace_subscriptions(
         self, channel_id: str, topics: Iterable[str], *, ignore_errors: bool = False
     ) -> ChannelTopicEntityListing:
-        """Replace the topics of a channel, which then lives for 24 hours from now.
+        """Replace the topics of a channel; all else is as for `add_subscriptions`.
 
-        Repeated after a lost answer: the second writes what the first wrote.
-
-        Args:
-            channel_id: Id of the channel.
-            topics: As for `add_subscriptions`.
-            ignore_errors: As for `add_subscriptions`.
-
-        Returns:
-            As `add_subscriptions`.
-
-        Raises:
-            InvalidRequestError: As for `add_subscriptions`.
-            PermissionDeniedError: As for `add_subscriptions`; nothing has changed then.
-            NotFoundError: There is no such channel, or not any more.
+        After an error nothing has changed. Repeated after a lost answer: it writes the same.
         """
         return await self._subscribe(
             routes.REPLACE_SUBSCRIPTIONS, channel_id, topics, ignore_errors
@@ -148,9 +131,6 @@ class Channels(Resource):
         """Remove all topics of a channel; the channel itself stays.
 
         Repeated after a lost answer; a 404 to the repetition is success.
-
-        Args:
-            channel_id: Id of the channel.
 
         Raises:
             NotFoundError: There is no such channel, or not any more.
@@ -169,10 +149,7 @@ class Channels(Resource):
             include_preview: Whether topics still in preview are listed.
 
         Returns:
-            A listing: iterate it or await it. It is never paged.
-
-        Raises:
-            InvalidRequestError: An argument that is none of these.
+            A listing, never paged.
         """
         query = [("expand", name) for name in check_texts("expand", expand)]
         if not _flag("include_preview", include_preview):
@@ -187,11 +164,7 @@ class Channels(Resource):
         topics: Iterable[str],
         ignore_errors: bool,  # noqa: FBT001  # both callers have it as a keyword
     ) -> ChannelTopicEntityListing:
-        if isinstance(topics, str | bytes) or not isinstance(topics, Iterable):
-            raise InvalidRequestError(
-                f"topics must be an iterable of str, not {type(topics).__name__}", field="topics"
-            )
-        names = check_topics("topics", topics)
+        names = check_topics("topics", check_iterable("topics", topics, " of str"))
         query = [("ignoreErrors", "true")] if _flag("ignore_errors", ignore_errors) else []
         body = converter.dumps([{"id": name} for name in names])
         request = route.request(channel_id, query=query, body=body)

@@ -1,8 +1,6 @@
 """Single reads made anywhere in a service, merged into bulk reads: a loader.
 
-Who calls `get` waits in a queue, by user. The queue is sent fifty users at a time, once
-fifty are waiting or the first has waited for a few milliseconds. Each request in flight is
-one task; there is one timer; whoever waits is a task of the caller's own and costs a future.
+Each request in flight is one task; there is one timer; whoever waits costs a future.
 """
 
 from __future__ import annotations
@@ -64,8 +62,7 @@ class CoalescedReads:
             ...  # anywhere, in any number of tasks:
             presence = await reads.get(user_id)
 
-    Leaving the block ends whatever still waits with ClosedError; so does closing the
-    client. Nothing is left running then.
+    Leaving the block, or closing the client, ends whatever still waits with ClosedError.
     """
 
     def __init__(
@@ -96,12 +93,10 @@ class CoalescedReads:
     async def get(self, user_id: str) -> UcUserPresence:
         """Read one user's presence, in one request with whoever else is asked for now.
 
-        A user who is asked for again before the answer is there is read once: a get may be
-        answered by a request that is under way already. Cancelling a get harms nobody
-        else; a request that nobody waits for any more is not sent, or cancelled.
-
-        The client's `timeout` and `max_wait` count for the request, from when its turn has
-        come. Put `asyncio.timeout` around a get to bound all of it.
+        Asked for again before the answer, a user is read once. Cancelling a get harms nobody
+        else; a request that nobody waits for any more is not sent, or cancelled. The client's
+        `timeout` and `max_wait` count for the request, from when its turn has come;
+        `asyncio.timeout` bounds all of a get.
 
         Args:
             user_id: Id of the user.
@@ -111,11 +106,9 @@ class CoalescedReads:
 
         Raises:
             NotFoundError: No such user, or nothing was ever written on that source.
-            InvalidRequestError: No id at all, before any request; or the vendor refused
-                this id alone.
+            InvalidRequestError: No id at all, before any request; or it was refused alone.
             ClosedError: The loader or the client is closed, or was while this waited.
-            PresenceError: Whatever became of the request; each caller gets an error of
-                its own.
+            PresenceError: Whatever became of the request, an error of its own for each get.
         """
         if user_id.__class__ is not str or not user_id or not user_id.isascii():
             check_text("user_id", user_id)

@@ -25,8 +25,6 @@ from presence_async.resources._base import (
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["Definitions"]
-
 _Listing = Listing[OrganizationPresenceDefinition, OrganizationPresenceDefinitionEntityListing]
 
 
@@ -56,10 +54,10 @@ class Definitions(Resource):
                 vendor returns mostly en_US.
 
         Returns:
-            A listing: iterate it or await it. It is never paged.
+            A listing, never paged.
 
         Raises:
-            InvalidRequestError: An argument that is none of these.
+            InvalidRequestError: A bad argument.
         """
         query = flag_query("deactivated", deactivated)
         query += [("divisionId", id_) for id_ in check_texts("division_ids", division_ids)]
@@ -76,11 +74,8 @@ class Definitions(Resource):
         answer 404 for a moment (the vendor's Terraform provider retries that read).
 
         Args:
-            definition_id: Id of the definition.
-            locale_code: Labels of this locale, or "ALL".
-
-        Returns:
-            The definition.
+            definition_id: Its id.
+            locale_code: As for `list`.
 
         Raises:
             NotFoundError: There is no such definition.
@@ -99,7 +94,7 @@ class Definitions(Resource):
                 on. Only definitions of `type` User can be created.
 
         Returns:
-            The definition as the vendor made it, with its id.
+            The definition, with its id.
 
         Raises:
             InvalidRequestError: Not a definition, or refused by the vendor.
@@ -114,8 +109,7 @@ class Definitions(Resource):
         """Replace a definition. Permission `presence:presenceDefinition:edit`.
 
         Read, `attrs.evolve`, replace keeps what this version does not know;
-        `deactivated=False` revives a deleted one. Repeated after a lost answer: the
-        second writes what the first wrote.
+        `deactivated=False` revives a deleted one. Repeated after a lost answer.
 
         Args:
             definition_id: Id of the definition.
@@ -135,9 +129,6 @@ class Definitions(Resource):
 
         Any of `presence:presenceDefinition:delete`, `presence:presenceDefinition:edit`.
         Repeated after a lost answer; a 404 to the repetition is success.
-
-        Args:
-            definition_id: Id of the definition.
 
         Raises:
             NotFoundError: There is no such definition.

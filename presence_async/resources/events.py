@@ -24,7 +24,15 @@ from presence_async.models import (
     UserPresenceEvent,
 )
 from presence_async.outcomes import OnProgress, tally_of
-from presence_async.resources._base import Resource, Send, check_text, context, decoded
+from presence_async.resources._base import (
+    Resource,
+    Send,
+    check_is,
+    check_iterable,
+    check_text,
+    context,
+    decoded,
+)
 from presence_async.resources._batches import Envelope
 from presence_async.resources._halving import Halving
 
@@ -50,10 +58,10 @@ class EventOutcome:
     """What became of one injected event.
 
     Attributes:
-        event: The event as it was sent, with its id and its time. Injecting this one again
-            repeats the id.
-        reason: Why the vendor refused the event; its `retryable` says whether sending it
-            again may work. None when it was not the single event that was refused.
+        event: The event as it was sent, with its id and its time; injecting it again repeats
+            the id.
+        reason: Why the vendor refused this single event (`retryable`: sending it again may
+            work), or None.
         error: Why it is not known to be applied, or None.
     """
 
@@ -117,27 +125,25 @@ class Events(Resource):
     ) -> list[EventOutcome]:
         """Inject presence events of registered sources.
 
-        Any of `presence:userPresence:inject`. Split by 100 events and by 512,000 bytes. A
-        request is never sent twice unless the first certainly took no effect: an event is
-        known by its id, but nobody documents that the vendor ignores a repeat. A batch that
-        the vendor refuses as a whole is split until the event at fault is found. Batches
-        arrive in any order; which event is the later one, `event_date_time` says.
+        Any of `presence:userPresence:inject`. Split by 100 events and by 512,000 bytes; a
+        batch that the vendor refuses is split until the event at fault is found. Nothing is
+        sent twice unless the first certainly took no effect: nobody documents that the vendor
+        ignores a repeated id. Batches arrive in any order; `event_date_time` says which event
+        is the later one.
 
         Args:
             events: The events, all taken before the first request. One without an
                 `event_id` gets a random one.
-            event_date_time: For the events that have none; the time of the call, when left out.
+            event_date_time: For the events that have none; by default the time of the call.
             concurrency: Requests in flight at most.
             on_progress: Called with a `Progress` at the start and after every request.
 
         Returns:
-            One outcome per event, in order: applied, rejected with the vendor's reason, or
-            unknown. Also when the client is closed meanwhile.
+            One outcome per event, in order. Also when the client is closed meanwhile.
 
         Raises:
-            InvalidRequestError: An argument that is none of these, an id that is there
-                twice, or a user twice on one source at the same millisecond (which of the
-                two would win?). Nothing has been sent then; `field` names it, e.g.
+            InvalidRequestError: A bad argument, an id twice, or a user twice on one source at
+                the same millisecond. Nothing has been sent; `field` names it, e.g.
                 ``events[3].user_id``.
             ClosedError: The client is not open. Nothing has been sent.
         """
@@ -157,24 +163,23 @@ class Events(Resource):
     ) -> list[ThirdPartyOutcome]:
         """Hand in presences that a unified-communications integration reports.
 
-        Any of `integration:presence:edit`. The vendor accepts them, and looks for the users
-        by email address afterwards: an address it does not know, or a word it cannot map,
-        is nobody's error. Split, sent and never blindly repeated as by `inject`.
+        Any of `integration:presence:edit`. The vendor looks for the users by email address
+        afterwards: an address it does not know, or a word it cannot map, is nobody's error.
+        Split, sent and never blindly repeated as by `inject`.
 
         Args:
             uc_integration_id: Id of the integration.
             presences: The presences, all taken before the first request.
-            concurrency: Requests in flight at most.
-            on_progress: Called with a `Progress` at the start and after every request.
+            concurrency: As for `inject`.
+            on_progress: As for `inject`.
 
         Returns:
-            One outcome per presence, in order: accepted, rejected with the reason, or
-            unknown. Also when the client is closed meanwhile.
+            One outcome per presence, in order. Also when the client is closed meanwhile.
 
         Raises:
-            InvalidRequestError: An argument that is none of these, or an address twice with
-                the same `date_modified` or without one (which of the two would win?).
-                Nothing has been sent then; `field` names it, e.g. ``presences[3].email``.
+            InvalidRequestError: A bad argument, or an address twice with the same
+                `date_modified` or without one. Nothing has been sent; `field` names it, e.g.
+                ``presences[3].email``.
             ClosedError: The client is not open. Nothing has been sent.
         """
         check_concurrency(concurrency)
@@ -239,18 +244,7 @@ async def _rows(
     checked: Callable[[str, Any], ModelT],
     keys: Callable[[dict[str, Any]], Iterable[tuple[str, Hashable]]],
 ) -> list[_Row[ModelT]]:
-    """Every item, before the first request.
-
-    Args:
-        argument: What the caller calls the items.
-        items: Them.
-        envelope: What they are going to be sent in.
-        checked: Makes an item complete, or refuses it.
-        keys: What no two items may have in common.
-
-    Raises:
-        InvalidRequestError: For the first one that will not do; `field` names it.
-    """
+    """Every item, `checked` before the first request; no two have one of their `keys` alike."""
     rows = []
     seen: set[tuple[str, Hashable]] = set()
     for index, given in enumerate(await _all(argument, items)):
@@ -272,11 +266,7 @@ async def _rows(
 async def _all(argument: str, items: Any) -> list[Any]:
     if isinstance(items, AsyncIterable):
         return [item async for item in items]
-    if isinstance(items, str | bytes) or not isinstance(items, Iterable):
-        raise InvalidRequestError(
-            f"{argument} must be an iterable, not {type(items).__name__}", field=argument
-        )
-    return list(items)
+    return list(check_iterable(argument, items))
 
 
 def _encoded(name: str, item: Model) -> tuple[dict[str, Any], bytes]:
@@ -298,10 +288,9 @@ def _moment(event_date_time: Any) -> datetime:
     )
 
 
-def _event(moment: datetime, name: str, item: Any) -> UserPresenceEvent:
+def _event(moment: datetime, name: str, given: Any) -> UserPresenceEvent:
     """The event with an id and a time."""
-    if not isinstance(item, UserPresenceEvent):
-        raise _misfit(name, UserPresenceEvent, item)
+    item = check_is(name, given, UserPresenceEvent)
     check_text(f"{name}.user_id", item.user_id)
     check_text(f"{name}.source_id", item.source_id)
     _check_optional(f"{name}.event_id", item.event_id)
@@ -323,22 +312,15 @@ def _event_keys(wire: dict[str, Any]) -> Iterable[tuple[str, Hashable]]:
 
 
 def _presence(name: str, item: Any) -> UCThirdPartyPresence:
-    if not isinstance(item, UCThirdPartyPresence):
-        raise _misfit(name, UCThirdPartyPresence, item)
-    check_text(f"{name}.email", item.email)
-    check_text(f"{name}.presence", item.presence)
-    _check_message(name, item.message)
-    return item
+    presence = check_is(name, item, UCThirdPartyPresence)
+    check_text(f"{name}.email", presence.email)
+    check_text(f"{name}.presence", presence.presence)
+    _check_message(name, presence.message)
+    return presence
 
 
 def _presence_keys(wire: dict[str, Any]) -> Iterable[tuple[str, Hashable]]:
     yield "email and date_modified", (wire["email"].casefold(), wire.get("dateModified"))
-
-
-def _misfit(name: str, cls: type[Model], item: Any) -> InvalidRequestError:
-    return InvalidRequestError(
-        f"{name} must be a {cls.__name__}, not {type(item).__name__}", field=name
-    )
 
 
 def _is_missing(value: Any) -> bool:
@@ -363,8 +345,7 @@ def _matched(
 ) -> Sequence[EventOutcome]:
     """The refusals of the answer to their events; whom it does not name was applied.
 
-    A refusal that cannot be understood, or names none of these events, may be about any of
-    those that are not named: none of them is known to be applied.
+    After a refusal that names none of them, those not named are not known to be applied.
     """
     reasons = {reason.event_id: reason for reason in answer.errors}
     unread = {failure.row_id for failure in answer.failures}

@@ -20,18 +20,15 @@ from presence_async.resources._base import (
     locale_query,
 )
 
-__all__ = ["LegacyDefinitions"]
-
 # The vendor documents a default of 25 and no highest; 500 is said of the list of users.
 _USUAL_PAGE: Final = 25
 _LARGEST_PAGE: Final = 500
 
 
 class LegacyDefinitions(Resource):
-    """The five operations under `/presencedefinitions`.
+    """The five operations under `/presencedefinitions`: presumably the same, in an older shape.
 
-    Deprecated by the vendor in February 2024 in favour of `client.definitions`; presumed to
-    show the same records in an older shape.
+    Deprecated by the vendor in February 2024 in favour of `client.definitions`.
     """
 
     __slots__ = ()
@@ -46,8 +43,8 @@ class LegacyDefinitions(Resource):
         """List definitions, page by page.
 
         Args:
-            page_size: From 1 to 500. 25 is the vendor's default and sure to be taken; it
-                may refuse larger ones, or answer with smaller pages than asked for.
+            page_size: From 1 to 500. 25 is the vendor's default; it may refuse larger ones,
+                or answer with smaller pages than asked for.
             deleted: True for the deactivated ones only, "all" for all.
             locale_code: Labels of this locale, or "ALL".
 
@@ -55,7 +52,7 @@ class LegacyDefinitions(Resource):
             A listing: iterate it, await it, or take its `pages()`.
 
         Raises:
-            InvalidRequestError: An argument that is none of these.
+            InvalidRequestError: A bad argument.
         """
         fixed = [("pageSize", str(check_whole("page_size", page_size, 1, _LARGEST_PAGE)))]
         fixed += flag_query("deleted", deleted)
@@ -71,16 +68,9 @@ class LegacyDefinitions(Resource):
     async def get(
         self, presence_id: str, *, locale_code: str | None = None
     ) -> OrganizationPresence:
-        """Get one definition, deactivated ones included.
+        """Get one definition, deactivated ones included; `locale_code` is as for `list`.
 
         Permission `presence:presenceDefinition:view`.
-
-        Args:
-            presence_id: Id of the definition.
-            locale_code: Labels of this locale, or "ALL".
-
-        Returns:
-            The definition.
 
         Raises:
             NotFoundError: There is no such definition.
@@ -92,15 +82,7 @@ class LegacyDefinitions(Resource):
     async def create(self, definition: OrganizationPresence) -> OrganizationPresence:
         """Create a definition. Permission `presence:presenceDefinition:add`.
 
-        Args:
-            definition: `language_labels` is required; `system_presence` is fixed from then on.
-
-        Returns:
-            The definition as the vendor made it, with its id.
-
-        Raises:
-            InvalidRequestError: Not a definition, or refused by the vendor.
-            ConflictError: The vendor has one like it.
+        Takes, returns and raises what `client.definitions.create` does, in the older shape.
         """
         request = routes.CREATE_LEGACY_DEFINITION.request(body=_body(definition))
         return await self._one(request, OrganizationPresence)
@@ -110,17 +92,7 @@ class LegacyDefinitions(Resource):
     ) -> OrganizationPresence:
         """Replace a definition. Permission `presence:presenceDefinition:edit`.
 
-        Repeated after a lost answer: the second writes what the first wrote.
-
-        Args:
-            presence_id: Id of the definition.
-            definition: What it is to be; read-only fields are not sent.
-
-        Returns:
-            The definition as it is now.
-
-        Raises:
-            NotFoundError: There is no such definition.
+        As `client.definitions.replace`, in the older shape.
         """
         request = routes.REPLACE_LEGACY_DEFINITION.request(presence_id, body=_body(definition))
         return await self._one(request, OrganizationPresence)
@@ -128,12 +100,9 @@ class LegacyDefinitions(Resource):
     async def delete(self, presence_id: str) -> OrganizationPresence | None:
         """Deactivate a definition. Permission `presence:presenceDefinition:delete`.
 
-        Args:
-            presence_id: Id of the definition.
-
         Returns:
-            The deactivated definition where the vendor answers with it, as its oldest
-            document says; None where the answer is empty, as it is documented today.
+            The definition where the vendor answers with it, as its oldest document says; None
+            where the answer is empty, as it is documented today.
 
         Raises:
             NotFoundError: There is no such definition.

@@ -21,22 +21,22 @@ __all__ = ["PollStatistics", "PresencePoll"]
 
 @attrs.frozen(kw_only=True)
 class PollStatistics:
-    """A poll at one moment.
+    """A poll at one moment; `reads`, `failures` and `changes` are those of all sweeps.
 
     Attributes:
         users: Users in it.
         unread: Those who have never been read.
         stale: Those whose last read failed.
         sweeps: Sweeps that have ended.
-        requests: Requests sent for them, repeated ones included.
-        reads: Users read, missing ones included, in all sweeps.
-        failures: Users who could not be read, in all sweeps.
+        requests: Requests sent, repeated ones included.
+        reads: Users read, missing ones included.
+        failures: Users who could not be read.
         changes: Changes seen.
-        waiting: Changes that have not been taken yet: one for each user at most.
-        sweep_seconds: How long the last sweep took; None before its end.
+        waiting: Changes not taken yet: one for each user at most.
+        sweep_seconds: How long the last sweep took, or None.
         lag: Seconds by which the last sweep was started too late.
         stretched: Sweeps that took longer than the interval.
-        oldest: Age in seconds of the oldest presence that is known, None without any.
+        oldest: Age in seconds of the oldest presence that is known, or None.
     """
 
     users: int
@@ -63,11 +63,8 @@ class PresencePoll:
 
     The first sweep tells of every user ("first"), later ones only of what differs. One task
     at a time iterates; leaving the loop and coming back, or a timeout around one step, loses
-    nothing. Changes that wait to be taken are folded, so that a user has one at most: from
-    what was told last to what is known now.
-
-    `async with` guarantees that nothing is left running behind the block. A plain
-    `async for` that is left early ends the poll as well, when it is dropped.
+    nothing. Changes that wait are folded into one for each user. Behind the `async with`
+    nothing is left running; a plain `async for` that is left early ends the poll when dropped.
     """
 
     def __init__(self, send: Send, adopt: Callable[[Sweeps], None], **options: Any) -> None:
@@ -84,20 +81,13 @@ class PresencePoll:
     def add(self, ids: Iterable[str]) -> None:
         """Poll these users too, from the next sweep on. Who is in the poll already stays.
 
-        Args:
-            ids: User ids.
-
         Raises:
             InvalidRequestError: One of them is no id, or they are too many; none is added.
         """
         self._sweeps.add(ids)
 
     def remove(self, ids: Iterable[str]) -> None:
-        """Forget these users at once: nothing more is told of them.
-
-        Args:
-            ids: User ids; who is not in the poll is passed over.
-        """
+        """Forget these users at once; who is not in the poll is passed over."""
         self._sweeps.remove(ids)
 
     def __contains__(self, user_id: object) -> bool:

@@ -1,8 +1,4 @@
-"""Reading many users' presences: ids in, one outcome per id out.
-
-Fifty ids go into one bulk request (the vendor's limit). A source without a bulk read is
-read user by user. A chunk that the vendor refuses is split until the id at fault is found.
-"""
+"""Reading many users' presences: ids in, one outcome per id out."""
 
 from __future__ import annotations
 
@@ -67,8 +63,8 @@ class PresenceReader:
 
     def __init__(self, send: Send, source: str) -> None:
         self._send = send
-        self._source = check_source(source)
-        self._is_purecloud = is_purecloud(source)
+        self._source = source
+        self._is_purecloud = _is_checked_purecloud(source)
         # The dedicated bulk read of Genesys Cloud's own source is always there.
         self._has_bulk = True if self._is_purecloud else None
         self._halving = Halving(
@@ -83,10 +79,9 @@ class PresenceReader:
         return 1 if self._has_bulk is False else BULK_READ_LIMIT
 
     def again(self) -> PresenceReader:
-        """A reader for another sweep, which need not find out about the bulk read again.
+        """A reader for another sweep: it knows of the bulk read, but not what was accepted before.
 
-        What was accepted before says nothing about it: were everything refused this time,
-        no chunk is to be searched for the user at fault.
+        Were everything refused this time, no chunk is to be searched for the user at fault.
         """
         reader = PresenceReader(self._send, self._source)
         reader._has_bulk = self._has_bulk
@@ -162,30 +157,30 @@ def check_source(source: Any) -> str:
     return str(source)
 
 
+def _is_checked_purecloud(source: str) -> bool:
+    # The default is let through unchecked: this is the way of every single read.
+    return source == PURECLOUD or is_purecloud(check_source(source))
+
+
 def presence_request(user_id: str, source: str) -> Request:
     """The single read of one user on one source."""
-    # The default is let through unchecked: this is the way of every single read.
-    if source == PURECLOUD or is_purecloud(check_source(source)):
+    if _is_checked_purecloud(source):
         return routes.GET_PURECLOUD_PRESENCE.request(user_id)
     return routes.GET_PRESENCE.request(user_id, source)
 
 
 def _in_order(ids: Sequence[str], rows: Rows[UcUserPresence]) -> Sequence[PresenceOutcome] | None:
     """The outcomes when the rows are those of the ids, one by one; None when they are not."""
-    if len(rows.decoded) != len(ids):
+    found = rows.decoded
+    if [row.user_id for row in found] != list(ids):
         return None
-    outcomes = []
-    for user_id, row in zip(ids, rows.decoded, strict=True):
-        if row.user_id != user_id:
-            return None
-        outcomes.append(PresenceOutcome(user_id, row, None))
-    return outcomes
+    return [PresenceOutcome(user_id, row, None) for user_id, row in zip(ids, found, strict=True)]
 
 
 def _matched(
     ids: Sequence[str], rows: Rows[UcUserPresence], exchange: dict[str, Any]
 ) -> Sequence[PresenceOutcome]:
-    """Rows by user id; their order is not to be relied on.
+    """Rows by user id, in any order.
 
     A row that cannot be understood, or names none of these users, may be anybody's who is
     not accounted for: such a user is not known to be missing.
@@ -219,15 +214,15 @@ def _row_error(failure: RowFailure, exchange: dict[str, Any]) -> DecodeError:
 
 def _as_bulk_row(user_id: str, presence: UserPresence) -> UcUserPresence:
     """A single read in the shape of a bulk row, so that callers see one type."""
-    return UcUserPresence(
-        id=presence.id,
-        name=presence.name,
-        user_id=user_id,
-        source=presence.source,
-        source_id=presence.source_id,
-        presence_definition=presence.presence_definition,
-        message=presence.message,
-        modified_date=presence.modified_date,
-        self_uri=presence.self_uri,
-        extra=presence.extra,
-    )
+    return UcUserPresence(user_id=user_id, **common(presence))
+
+
+_COMMON: Final = (
+    *("id", "name", "source", "source_id", "presence_definition"),
+    *("message", "modified_date", "self_uri", "extra"),
+)
+
+
+def common(presence: UserPresence | UcUserPresence) -> dict[str, Any]:
+    """The fields that a single presence and a row of a bulk read both have."""
+    return {name: getattr(presence, name) for name in _COMMON}

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final
 
 from presence_async.errors import InvalidRequestError, NotFoundError
 from presence_async.models import UNSET, MutableUserPresence, PresenceDefinition
+from presence_async.resources._base import check_iterable
 from presence_async.rows import BadRows, UpdateRow
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from presence_async.resources.definitions import Definitions
     from presence_async.resources.system_presences import SystemPresences
     from presence_async.resources.users import Users
-
-__all__ = ["resolved"]
 
 # Rows in a row, about a millisecond of work: many must not hold up the loop.
 _TOGETHER: Final = 100
@@ -29,13 +27,7 @@ async def resolved(
     definitions: Definitions,
     system_presences: SystemPresences,
 ) -> list[MutableUserPresence]:
-    """One item per row.
-
-    Raises:
-        InvalidRequestError: What is no row; `field` names it.
-        RowsError: With every row that names nobody, more than one, or somebody again.
-        PresenceError: A list could not be read.
-    """
+    """One item per row; the errors are those of `client.bulk.resolve`."""
     rows = _checked(rows)
     emails = {row.email.casefold() for row in rows if row.email is not None}
     labels = {row.definition_label.casefold() for row in rows if row.definition_label is not None}
@@ -62,11 +54,7 @@ async def resolved(
 
 
 def _checked(rows: Any) -> list[UpdateRow]:
-    if isinstance(rows, str | bytes) or not isinstance(rows, Iterable):
-        raise InvalidRequestError(
-            f"rows must be an iterable, not {type(rows).__name__}", field="rows"
-        )
-    checked = list(rows)
+    checked = list(check_iterable("rows", rows))
     for index, row in enumerate(checked):
         if not isinstance(row, UpdateRow):
             name = f"rows[{index}]"

@@ -6,8 +6,6 @@ from presence_async import routes
 from presence_async.models import PresenceSettings
 from presence_async.resources._base import Resource, write_body
 
-__all__ = ["Settings"]
-
 
 class Settings(Resource):
     """What the organization has set for presence as a whole."""
@@ -15,21 +13,14 @@ class Settings(Resource):
     __slots__ = ()
 
     async def get(self) -> PresenceSettings:
-        """Get the settings. Permission `presence:settings:view`.
-
-        Returns:
-            The settings.
-
-        Raises:
-            PermissionDeniedError: The token may not see them.
-        """
+        """Get the settings. Permission `presence:settings:view`."""
         return await self._one(routes.GET_SETTINGS.request(), PresenceSettings)
 
     async def replace(self, settings: PresenceSettings) -> PresenceSettings:
         """Replace the settings. Permission `presence:settings:edit`.
 
-        Read, `attrs.evolve`, replace keeps what this version does not know. Repeated
-        after a lost answer: the second writes what the first wrote.
+        Read, `attrs.evolve`, replace keeps what this version does not know. Repeated after a
+        lost answer.
 
         Args:
             settings: What they are to be; read-only fields are not sent.

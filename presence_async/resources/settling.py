@@ -1,48 +1,7 @@
 """What became of writes that nobody answered: wait, read back, judge, send again.
 
-A bulk update whose connection broke, or that ran into a timeout, may have taken effect. The
-users are read back, and what they show decides:
-
-* What was asked for is shown: **applied**. (Whoever did it; the end is the same.)
-* It is not shown, and the presence was last changed before the request was sent: nobody has
-  changed it since, so the request was **not applied** and is sent again.
-* It is not shown, and the presence was changed since: either the request was applied and
-  somebody changed the presence afterwards, or somebody was faster. The user has moved on:
-  **superseded**, and left alone.
-
-So the presence before the change is not needed, only the date of its last change, which
-every answer of the vendor carries; reading everybody beforehand would double the requests.
-
-That date is the vendor's, and so is the clock it is compared with: the `Date` header of the
-read-back, less the seconds that have passed here since the request was handed over. The
-clock of this machine may be wrong. `Date` has whole seconds, the vendor's machines may
-disagree a little, and the request may have waited for a permit before it went out. All of
-this is taken to the side of "changed since": in doubt a presence is left alone.
-
-A request may still be applied after its sender died. So nothing is read before a settling
-time has passed, during which no permit and no connection is held. A request that was
-answered 2xx is over: an item that its answer leaves out is looked at without delay.
-
-Limits, all of them the vendor's to lift (there is no conditional update, and of a date of
-the primary source nothing is documented):
-
-* A change between the read-back and the second send is overwritten, as it would be by any
-  update sent then. That is milliseconds, unless the second send waits for a permit or has to
-  be halved and a half is slow, or the users are on several sources and one is slow to read.
-* A user who changed the presence a second or two before the update was sent counts as
-  having moved on.
-* A request that is applied later than the settling time may be applied twice.
-* Without a `Date` header, or where a row has no `modifiedDate`, only "applied" can be told;
-  everything else stays unknown.
-* A user without any presence on the source has never had one there, so the update was not
-  applied; on a registered source that may as well mean that it cannot be read: unknown.
-* Of an item with `primary` the primary source is read too, once everything else is shown.
-  It has no date of its own: somebody's choice of yet another source is overwritten.
-* An item that asks for nothing of definition, message and `primary` cannot be seen in a
-  presence. It stays unknown.
-
-Whether the vendor keeps the message when the definition changes does not matter: only what
-an item asks for is looked at.
+The rules, their reasons and limits are in docs/limits-and-failures.md ("Lost bulk updates"). In
+doubt a presence is left alone: the vendor has no conditional update.
 """
 
 from __future__ import annotations
@@ -64,7 +23,7 @@ from presence_async.models import (
     UserPrimarySource,
 )
 from presence_async.resources._base import Send, decoded
-from presence_async.resources.reading import PresenceOutcome, PresenceReader
+from presence_async.resources.reading import PresenceOutcome, PresenceReader, common
 from presence_async.resources.updating import Moment, Row
 
 if TYPE_CHECKING:
@@ -73,24 +32,11 @@ if TYPE_CHECKING:
     from presence_async.resources.updating import UpdateOutcome, Wanted
     from presence_async.wire import Request, Response
 
-__all__ = [
-    "SENDS",
-    "SETTLING_TIME",
-    "Judged",
-    "Pause",
-    "Settler",
-    "Verdict",
-    "look",
-    "read_back",
-    "shows",
-    "verdict",
-]
-
 RowT = TypeVar("RowT", bound=Row)
 SETTLING_TIME: Final = 15.0
 # The first send and the repeated ones. Each is followed by a look, if it is lost.
 SENDS: Final = 3
-# How far the clock of the `Date` header may be ahead of the one of `modifiedDate`.
+# How far the clock of `Date`, in whole seconds, may be ahead of that of `modifiedDate`.
 CLOCK_MARGIN: Final = 1.0
 
 Verdict: TypeAlias = Literal["applied", "not applied", "superseded", "open"]
@@ -120,13 +66,9 @@ def verdict(
 ) -> Verdict:
     """What became of a row, by what its user shows after the settling time. Pure.
 
-    Args:
-        row: What was asked for.
-        shown: The user's presence on the row's source, read back.
-        since: A change up to this moment, on the vendor's clock, was there before the row
-            was sent: the `modifiedDate` of a presence read before, or what `read_back` makes
-            of the time of sending. None when it is not known.
-        promoted: Whether the source is the user's primary one, where that was asked for.
+    `since`: a change up to this moment, on the vendor's clock, was there before the row was
+    sent; None when it is not known. `promoted`: whether the source is the user's primary one,
+    where that was asked for.
     """
     presence = shown.presence
     if presence is None:
@@ -178,12 +120,7 @@ def _date_of(response: Response) -> datetime | None:
 
 
 async def look(send: Send, rows: Sequence[RowT]) -> dict[RowT, PresenceOutcome]:
-    """Read the users of some rows, fifty to a request; fails for none of them together.
-
-    Args:
-        send: The way out.
-        rows: At most fifty, of any sources.
-    """
+    """Read the users of at most fifty rows, of any sources; fails for none of them together."""
     shown: dict[RowT, PresenceOutcome] = {}
     for source in dict.fromkeys(row.source for row in rows):
         group = [row for row in rows if row.source == source]
@@ -196,12 +133,9 @@ async def look(send: Send, rows: Sequence[RowT]) -> dict[RowT, PresenceOutcome]:
 
 
 async def read_back(send: Send, rows: Sequence[Row]) -> dict[Row, Judged]:
-    """Look at the users of some rows, fifty to a request, and judge each row.
+    """Look at the users of at most fifty rows, of any sources, and judge each row.
 
-    Args:
-        send: The way out.
-        rows: At most fifty, of any sources. A row that has no `since` and was never `sent`
-            by this process is either applied or open.
+    One that has no `since` and was never `sent` by this process is either applied or open.
     """
     judged: dict[Row, Judged] = {}
     for source in dict.fromkeys(row.source for row in rows):
@@ -261,17 +195,7 @@ async def _is_primary(send: Send, row: Row) -> bool:
 
 def _as_presence(row: UcUserPresence) -> UserPresence:
     """A bulk row in the shape of an update's answer, so that callers see one type."""
-    return UserPresence(
-        id=row.id,
-        name=row.name,
-        source=row.source,
-        source_id=row.source_id,
-        presence_definition=row.presence_definition,
-        message=row.message,
-        modified_date=row.modified_date,
-        self_uri=row.self_uri,
-        extra=row.extra,
-    )
+    return UserPresence(**common(row))
 
 
 class Pause:
@@ -302,25 +226,14 @@ class Settler:
         pause: Pause,
         seconds: float,
     ) -> None:
-        """Args are what differs between callers.
-
-        Args:
-            write: Sends rows, once; an outcome for each, in their order.
-            send: The way out for the read-back.
-            pause: Where to sleep.
-            seconds: The settling time.
-        """
+        """`write` sends rows, once; `send` is for the read-back, `seconds` the settling time."""
         self._write = write
         self._send = send
         self._pause = pause
         self._seconds = seconds
 
     async def outcomes(self, rows: Sequence[Row]) -> Sequence[UpdateOutcome]:
-        """One outcome for each row, at most fifty, in their order.
-
-        When the client is closed meanwhile, or what is lost cannot be told after the last
-        look, an outcome stays unknown, with the error of its request.
-        """
+        """One outcome for each row, at most fifty, in order; what cannot be told stays unknown."""
         return await self.settled(rows, await self._write(rows), self._seconds)
 
     async def settled(

@@ -6,8 +6,6 @@ from presence_async import routes
 from presence_async.models import Source, SourceEntityListing
 from presence_async.resources._base import Listing, Resource, flag_query, write_body
 
-__all__ = ["Sources"]
-
 
 class Sources(Resource):
     """Sources registered with the organization, such as another vendor's calendar.
@@ -25,7 +23,7 @@ class Sources(Resource):
                 the vendor does not document it here.
 
         Returns:
-            A listing: iterate it or await it. It is never paged.
+            A listing, never paged.
 
         Raises:
             InvalidRequestError: `deactivated` is no such flag.
@@ -36,25 +34,16 @@ class Sources(Resource):
     async def get(self, source_id: str) -> Source:
         """Get one source, deactivated ones included. Permission `presence:source:view`.
 
-        Args:
-            source_id: Id of the source.
-
-        Returns:
-            The source.
-
         Raises:
             NotFoundError: There is no such source.
         """
         return await self._one(routes.GET_SOURCE.request(source_id), Source)
 
     async def create(self, source: Source) -> Source:
-        """Register a source. Permission `presence:source:add`.
-
-        Args:
-            source: Its `name` is required.
+        """Register a source, whose `name` is required. Permission `presence:source:add`.
 
         Returns:
-            The source as the vendor made it, with its id.
+            The source, with its id.
 
         Raises:
             InvalidRequestError: Not a source, or refused by the vendor.
@@ -65,11 +54,7 @@ class Sources(Resource):
     async def replace(self, source_id: str, source: Source) -> Source:
         """Replace a source; `deactivated=False` revives one. Permission `presence:source:edit`.
 
-        Repeated after a lost answer: the second writes what the first wrote.
-
-        Args:
-            source_id: Id of the source.
-            source: What it is to be; read-only fields are not sent.
+        Repeated after a lost answer. Read-only fields are not sent.
 
         Returns:
             The source as it is now.
@@ -84,9 +69,6 @@ class Sources(Resource):
         """Deactivate a source. Any of `presence:source:delete`, `presence:source:edit`.
 
         Repeated after a lost answer; a 404 to the repetition is success.
-
-        Args:
-            source_id: Id of the source.
 
         Raises:
             NotFoundError: There is no such source.

@@ -17,8 +17,6 @@ from presence_async.resources.legacy_definitions import LegacyDefinitions
 if TYPE_CHECKING:
     from presence_async.errors import RowFailure
 
-__all__ = ["BuiltinIds", "SystemPresences", "SystemPresencesPage"]
-
 
 @attrs.frozen(kw_only=True)
 class SystemPresencesPage:
@@ -65,10 +63,9 @@ class SystemPresences(Resource):
     async def definition_id(self, system_presence: str) -> str:
         """The id of the built-in definition of a system presence.
 
-        The ids appear to be the same everywhere, but the vendor does not promise it, so
-        they are looked up: one request (two where the token may not see the current
-        definitions), kept for the life of the client. The look-up is a call of its own,
-        with a `timeout` of its own.
+        The vendor does not promise that ids are the same everywhere, so they are looked up:
+        one request (two where the token may not see the current definitions) with a `timeout`
+        of its own, kept for the life of the client.
 
         Args:
             system_presence: In any spelling: "On Queue", "OnQueue", "ON_QUEUE".

@@ -1,7 +1,4 @@
-"""The rows of a bulk update: from the caller's items to one request and its answer.
-
-Nothing here decides whether a row is sent again; that is `settling`.
-"""
+"""The rows of a bulk update: from the caller's items to one request and its answer."""
 
 from __future__ import annotations
 
@@ -9,7 +6,7 @@ import asyncio
 import re
 import time
 from collections import Counter
-from collections.abc import AsyncIterable, Container, Iterable, Sequence
+from collections.abc import AsyncIterable, Container, Sequence
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 from urllib.parse import unquote
 
@@ -23,7 +20,14 @@ from presence_async.models import (
     SystemPresenceName,
     UserPresence,
 )
-from presence_async.resources._base import Send, check_text, context, decoded, writable
+from presence_async.resources._base import (
+    Send,
+    check_iterable,
+    check_text,
+    context,
+    decoded,
+    writable,
+)
 from presence_async.resources._batches import Envelope
 
 if TYPE_CHECKING:
@@ -34,17 +38,7 @@ if TYPE_CHECKING:
     from presence_async.converter import Rows
     from presence_async.resources.system_presences import SystemPresences
 
-__all__ = [
-    "ITEMS",
-    "Moment",
-    "Row",
-    "UpdateItem",
-    "UpdateOutcome",
-    "Wanted",
-    "checked_items",
-    "encoded",
-    "put",
-]
+__all__ = ["UpdateItem", "UpdateOutcome"]
 
 # Items that are checked, or encoded, before the loop gets its turn: about a millisecond.
 _TOGETHER: Final = 100
@@ -66,12 +60,11 @@ class UpdateOutcome:
     Attributes:
         item: The item as it was given.
         user_id: Whose presence it is about.
-        presence: The presence as the vendor answered or shows it, or None. Of a superseded
-            item it is what the user shows instead.
+        presence: The presence as the vendor answered or shows it now, or None.
         error: Why it is not known to be applied, or None. Of a superseded item it is what
             its own request failed with.
-        superseded: Somebody changed the presence after the item was sent, to something
-            else than what was asked for, and that stands.
+        superseded: Somebody changed the presence to something else after the item was sent,
+            and that stands.
         repeated: It was sent again after a request whose outcome was unknown.
     """
 
@@ -84,11 +77,10 @@ class UpdateOutcome:
 
     @property
     def status(self) -> Literal["applied", "rejected", "superseded", "unknown"]:
-        """What to do about it.
+        """Applied: the user shows what was asked for, after the item was sent.
 
-        Applied: the user shows what was asked for, after the item was sent. Rejected: it
-        certainly took no effect. Superseded: the user has moved on, and was left alone.
-        Unknown: it may have taken effect; read the user back to find out.
+        Rejected: it certainly took no effect. Superseded: the user has moved on, and was left
+        alone. Unknown: it may have taken effect; read the user back to find out.
         """
         if self.superseded:
             return "superseded"
@@ -101,8 +93,7 @@ class UpdateOutcome:
 class Moment:
     """A moment by two clocks, because each alone can lie about how much time has passed.
 
-    The loop's clock stands still while the machine is suspended, and a suspended machine
-    is a usual reason for a lost connection; the wall clock may be set.
+    The loop's stands still while the machine is suspended; the wall clock may be set.
     """
 
     loop: float
@@ -120,13 +111,9 @@ class Moment:
 
 @attrs.frozen
 class Wanted:
-    """What of an item can be seen in a presence that is read back.
+    """What of an item can be seen in a presence that is read back; None is not asked for.
 
-    Attributes:
-        definition_id: The definition, or None if the item does not name one.
-        message: The message, or None. An explicit null is None too: what the vendor makes
-            of it is not documented, so nobody can tell whether it was done.
-        primary: Whether the source is to become the primary one.
+    A null message is None, too: what the vendor makes of it is not documented.
     """
 
     definition_id: str | None = None
@@ -152,14 +139,8 @@ class Row:
     """One item, checked and encoded, and what is known about it so far.
 
     Attributes:
-        item: The item as it was given.
-        user_id: Whose presence it is about.
-        source: Name or id of the source.
-        registered: Whether `source` is the id of a registered source.
-        wanted: What it asks for.
-        body: Its JSON.
+        registered: Whether `source` is the id of a registered source, not a name.
         sent: When it was first handed over for sending, or None.
-        repeated: It is being, or was, sent again after a lost request.
         latest: What became of it so far; None while it is on its way and before.
         since: Changes up to this moment, on the vendor's clock, were there before it was
             sent; None where nobody has read the presence before.
@@ -198,11 +179,7 @@ class Row:
 
 
 async def checked_items(items: Any, source: str) -> list[Checked]:
-    """Every item, before the first request of any kind.
-
-    Raises:
-        InvalidRequestError: For the first one that is none; `field` names it.
-    """
+    """Every item, before the first request of any kind; InvalidRequestError for a bad one."""
     source = check_text("source", source)
     if isinstance(items, AsyncIterable):
         items = [item async for item in items]
@@ -230,12 +207,8 @@ async def encoded(checked: Sequence[Checked], system_presences: SystemPresences)
 
 
 def _checked(items: Any, source: str) -> Iterator[Checked]:
-    if isinstance(items, str | bytes) or not isinstance(items, Iterable):
-        raise InvalidRequestError(
-            f"items must be an iterable, not {type(items).__name__}", field="items"
-        )
     seen: set[tuple[str, str]] = set()
-    for index, item in enumerate(items):
+    for index, item in enumerate(check_iterable("items", items)):
         name = f"items[{index}]"
         wire, system_presence = _wire_row(name, item)
         if not wire.get("sourceId"):
@@ -276,8 +249,7 @@ def _wire_row(name: str, item: Any) -> tuple[dict[str, Any], str | None]:
 async def put(send: Send, rows: Sequence[Row]) -> Sequence[UpdateOutcome] | PresenceError:
     """One request for some rows: an outcome for each, or why the request failed.
 
-    However it ends, also by being cancelled, the rows know: `sent`, and `latest` when
-    something is known.
+    However it ends, the rows know: `sent`, and `latest` when something is known.
     """
     request = routes.BULK_UPDATE.request(body=ITEMS.body(rows))
     now = Moment.now()
@@ -301,8 +273,7 @@ def _matched(
 ) -> Sequence[UpdateOutcome]:
     """Answer rows to items: by user id where the answer has them, else by position.
 
-    An item that the answer leaves out may or may not be applied: the vendor says nothing
-    about partial failure.
+    The vendor says nothing of partial failure: an item left out may or may not be applied.
     """
     wanted = Counter(row.user_id for row in rows)
     found: dict[str, list[UserPresence]] = {}

@@ -38,8 +38,6 @@ if TYPE_CHECKING:
     from presence_async.resources.system_presences import SystemPresences
     from presence_async.wire import Request
 
-__all__ = ["UserPresences"]
-
 
 class UserPresences(Resource):
     """What users' presences are, on each source, and which source counts."""
@@ -67,9 +65,6 @@ class UserPresences(Resource):
             source: "purecloud" for Genesys Cloud itself, or an ad hoc source name, in any
                 case. Registered sources cannot be read this way.
 
-        Returns:
-            The presence.
-
         Raises:
             NotFoundError: No such user, or nothing was ever written on that source.
         """
@@ -78,19 +73,13 @@ class UserPresences(Resource):
     async def get_teams(self, user_id: str) -> PresenceExpand:
         """Get a user's Microsoft Teams presence, by the operation of the older documents.
 
-        The vendor removed it in April 2022: expect NotFoundError, which says so. Today's
-        way is `client.users.list(expand=["integrationPresence"],
+        The vendor removed it in April 2022. Today's way is
+        `client.users.list(expand=["integrationPresence"],
         integration_presence_source="MicrosoftTeams")`. Permissions
         `integration:microsoftTeams:view` and `integrations:integration:view`.
 
-        Args:
-            user_id: Id of the user.
-
-        Returns:
-            The presences on each source, where the operation still answers.
-
         Raises:
-            NotFoundError: The operation is gone, or there is no such user.
+            NotFoundError: The operation is gone, as is to be expected, or there is no such user.
         """
         return await self._one(routes.GET_TEAMS_PRESENCE.request(user_id), PresenceExpand)
 
@@ -105,20 +94,17 @@ class UserPresences(Resource):
         system_presence: Maybe[str] = UNSET,
         message: Maybe[str] = UNSET,
     ) -> UserPresence:
-        """Change a user's presence on one source (PATCH).
+        """Change a user's presence on one source (PATCH), by at least one of the keywords.
 
-        Three changes, in any combination with at least one: promote the source to the
-        user's primary one, another definition, a message. Another user's presence needs
-        `presence:userPresence:edit` (since 20 July 2025); one's own needs nothing.
-
-        Never sent twice unless the first certainly took no effect: `outcome_unknown` of
-        the error says when that could not be told.
+        Another user's presence needs `presence:userPresence:edit` (since 20 July 2025); one's
+        own needs nothing. Never sent twice unless the first certainly took no effect:
+        `outcome_unknown` of the error says when that could not be told.
 
         Args:
             user_id: Id of the user.
             presence: A body instead of the keywords below.
             source: "purecloud" or an ad hoc source name.
-            primary: True promotes the source. (What False does is not documented.)
+            primary: True makes it the user's primary source. (False is not documented.)
             definition_id: Id of the definition to change to.
             system_presence: Its built-in definition instead, in any spelling: "On Queue",
                 "OnQueue", "ON_QUEUE".
@@ -161,12 +147,6 @@ class UserPresences(Resource):
 
     async def get_primary_source(self, user_id: str) -> UserPrimarySource:
         """Get the source that counts for a user. Permission `presence:userPrimarySource:view`.
-
-        Args:
-            user_id: Id of the user.
-
-        Returns:
-            The primary source.
 
         Raises:
             NotFoundError: There is no such user.
@@ -223,16 +203,14 @@ class UserPresences(Resource):
 
         Args:
             ids: User ids: a list, a generator, an async iterator. Pulled only as fast as
-                outcomes are taken (an async iterator up to a chunk ahead), so memory does
-                not grow with their number.
+                outcomes are taken (an async iterator up to a chunk ahead).
             source: "purecloud" or an ad hoc source name. A source without a bulk read is
                 read user by user.
             concurrency: Requests in flight at most.
             ordered: Outcomes in the order of the ids instead of as they come.
             dedupe: "window" reads an id once within at least 10,000 others, "all" once
                 altogether, at its price in memory.
-            linger: Seconds for which a request that could be sent waits for an async
-                iterator, as long as it is not full.
+            linger: Seconds for which a request that is not full waits for an async iterator.
             on_progress: Called with a `Progress` at the start and after every request.
                 What it raises is logged.
 
@@ -242,8 +220,8 @@ class UserPresences(Resource):
             cancelled; `async with` also waits for that.
 
         Raises:
-            InvalidRequestError: An argument that is none of these, before any request; of
-                a generator's ids, a bad one is a failed outcome.
+            InvalidRequestError: A bad argument, before any request; of a generator's ids, a
+                bad one is a failed outcome.
         """
         reader = PresenceReader(self._send_in_turn, source)
         tally = tally_of(on_progress, ids)

@@ -18,8 +18,6 @@ from presence_async.resources._base import (
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["Users"]
-
 # 100 is safe; 500 is said to be the highest the vendor takes.
 _LARGEST_PAGE: Final = 500
 # With an expanded integration presence the vendor answers 100 users at most.
@@ -50,9 +48,8 @@ class Users(Resource):
             state: "active", "inactive", "deleted" or "any".
             ids: Only these users.
             sort_order: "ascending" (the vendor's default) or "descending".
-            expand: Fields to add, such as "presence" or "integrationPresence". Best
-                effort at the vendor: they may be missing from any user, so they never
-                replace `client.user_presences.get_many`.
+            expand: Fields to add, such as "presence" or "integrationPresence": best effort at
+                the vendor, and no substitute for `client.user_presences.get_many`.
             integration_presence_source: "MicrosoftTeams", "ZoomPhone", "EightByEight" or
                 "RingCentral"; the way to read Teams presence today. Needs "presence" or
                 "integrationPresence" in `expand`.
@@ -61,7 +58,7 @@ class Users(Resource):
             A listing: iterate its users, await it for all, or take its `pages()`.
 
         Raises:
-            InvalidRequestError: An argument that is none of these, before any request.
+            InvalidRequestError: A bad argument, before any request.
         """
         if state not in _STATES:
             raise InvalidRequestError(
@@ -97,12 +94,8 @@ class Users(Resource):
             expand: As for `list`.
             integration_presence_source: As for `list`.
 
-        Returns:
-            The user.
-
         Raises:
-            InvalidRequestError: With code ``not.a.user`` for a client-credentials token,
-                which has no user.
+            InvalidRequestError: With code ``not.a.user`` for a client-credentials token.
         """
         query = _expansion(expand, integration_presence_source)
         return await self._one(routes.GET_ME.request(query=query), User)

@@ -10,12 +10,17 @@ from presence_async.simulator.errors import ApiError
 from presence_async.simulator.faults import Fault
 from presence_async.simulator.latency import exponential, lognormal, uniform
 from presence_async.simulator.organization import Organization
-from presence_async.simulator.people import User
-from presence_async.simulator.permissions import ALL_PERMISSIONS
-from presence_async.simulator.presences import PURECLOUD, Presence
 from presence_async.simulator.recorder import RecordedRequest, RouteCount
+from presence_async.simulator.records import (
+    PURECLOUD,
+    Presence,
+    PrimarySource,
+    Settings,
+    Source,
+    User,
+)
 from presence_async.simulator.server import Simulator
-from presence_async.simulator.sources import PrimarySource, Settings, Source
+from presence_async.simulator.services import ALL_PERMISSIONS
 from presence_async.simulator.switches import Switches
 
 __all__ = [

@@ -1,39 +1,138 @@
-"""The API service: from one request to one answer, in the order a gateway checks things."""
+"""The API service: from one request to one answer, in the order a gateway checks things.
+
+The vendor's limits page: 300 requests a minute for one token, 3000 for one user through one OAuth
+client and for one user in all. A 429 carries `Retry-After` in whole seconds; the `inin-ratelimit`
+headers were withdrawn in June 2021. Limits of single services per day are not published.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import math
+from collections import deque
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from presence_async.simulator.errors import ApiError
-from presence_async.simulator.exchange import MAX_BODY_BYTES, Answer, Call, Exchange
-from presence_async.simulator.limits import DAY, PER_USER, Hold
+from presence_async.simulator.exchange import Call, Exchange
 from presence_async.simulator.operations import all_routes
-from presence_async.simulator.paths import Match, PathTable, decode
+from presence_async.simulator.services import Service, check_size, decoded
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Hashable, Mapping
 
     from presence_async.simulator.channels import Channels
-    from presence_async.simulator.limits import RateLimiter
     from presence_async.simulator.oauth import AccessToken, Authority
     from presence_async.simulator.organization import Organization
-    from presence_async.simulator.routes import Route
+    from presence_async.simulator.paths import Match
+    from presence_async.simulator.services import Route
     from presence_async.simulator.switches import Switches
 
+MINUTE = 60.0
+DAY = 86400.0
+PER_USER = 3000
 
-class Api:
-    """Everything behind the API's base address.
+WindowKind = Literal["rolling", "fixed"]
 
-    Args:
-        organization: The state.
-        channels: The notification channels.
-        authority: Judges tokens.
-        limiter: Counts requests.
-        rate_limit: Requests a minute of one token; None for no limits per minute at all.
-        day_limit: Requests a day of one token; None for no limit.
-        prefix: Path prefix of a gateway, empty for none.
-        switches: The vendor's unknown habits.
+
+class Hold(NamedTuple):
+    """One limit a request counts against: its name, whose requests count, how many fit."""
+
+    name: str
+    key: Hashable
+    limit: int
+    seconds: float = MINUTE
+    namespace: str = "platform.api"
+
+
+class Window:
+    """The requests of one key; only admitted ones count.
+
+    `rolling` looks back; `fixed` starts afresh at every full minute (or day) of the clock,
+    wherever the first request fell.
     """
+
+    __slots__ = ("_admitted", "_kind", "_seconds")
+
+    def __init__(self, kind: WindowKind, seconds: float = MINUTE) -> None:
+        self._kind = kind
+        self._seconds = seconds
+        self._admitted: deque[float] = deque()
+
+    def wait(self, now: float, limit: int) -> float:
+        """The seconds until one more request fits, 0 if it does now."""
+        admitted = self._admitted
+        if self._kind == "fixed":
+            start = now - now % self._seconds
+            while admitted and admitted[0] < start:
+                admitted.popleft()
+        else:
+            start = now - self._seconds
+            # Half open: what came exactly one length ago is outside.
+            while admitted and admitted[0] <= start:
+                admitted.popleft()
+        if len(admitted) < limit:
+            return 0.0
+        first = start if self._kind == "fixed" else admitted[len(admitted) - limit]
+        return first + self._seconds - now
+
+    def idle(self, now: float) -> bool:
+        """Whether the last request is out of any window by now."""
+        return bool(self._admitted) and self._admitted[-1] <= now - self._seconds
+
+    def admit(self, now: float) -> None:
+        """Count one request."""
+        self._admitted.append(now)
+
+
+# With every so many windows the idle ones are dropped.
+WINDOWS_SWEPT = 1000
+
+
+class RateLimiter:
+    """All windows of the simulator."""
+
+    def __init__(self, kind: WindowKind, clock: Callable[[], float]) -> None:
+        self._kind = kind
+        self._clock = clock
+        self._windows: dict[tuple[str, Hashable], Window] = {}
+
+    def admit(self, holds: list[Hold]) -> None:
+        """Count one request against each limit, or against none: ApiError 429 when one is full."""
+        now = self._clock()
+        windows = []
+        for hold in holds:
+            window = self._windows.get((hold.name, hold.key))
+            if window is None:
+                window = Window(self._kind, hold.seconds)
+                self._windows[(hold.name, hold.key)] = window
+                if len(self._windows) % WINDOWS_SWEPT == 0:
+                    self._forget_idle(now)
+            wait = window.wait(now, hold.limit)
+            if wait > 0:
+                raise too_many_requests(hold, math.ceil(wait))
+            windows.append(window)
+        for window in windows:
+            window.admit(now)
+
+    def _forget_idle(self, now: float) -> None:
+        """Drop windows that hold nothing any more, such as those of tokens long gone."""
+        busy = {key: one for key, one in self._windows.items() if not one.idle(now)}
+        self._windows = busy
+
+
+def too_many_requests(hold: Hold, seconds: int) -> ApiError:
+    """The 429 for a full window."""
+    return ApiError(
+        429,
+        "too.many.requests.retry.after",
+        f"Rate limit exceeded the maximum. Retry the request in [{seconds}] seconds",
+        params={"retryAfter": str(seconds)},
+        limit={"key": hold.name, "namespace": hold.namespace, "value": hold.limit},
+        headers={"Retry-After": str(seconds)},
+    )
+
+
+class Api(Service):
+    """Everything behind the API's base address."""
 
     def __init__(
         self,
@@ -43,58 +142,36 @@ class Api:
         authority: Authority,
         limiter: RateLimiter,
         rate_limit: int | None,
-        day_limit: int | None = None,
+        day_limit: int | None,
         prefix: str,
         switches: Switches,
     ) -> None:
+        super().__init__(all_routes(switches), prefix, switches.error_body)
         self._organization = organization
         self._channels = channels
         self._authority = authority
         self._limiter = limiter
         self._rate_limit = rate_limit
         self._day_limit = day_limit
-        self._prefix = prefix
         self._switches = switches
-        self._table: PathTable[Route] = PathTable()
-        self.route_keys: list[str] = []
-        for route in all_routes(switches):
-            self._table.add(route.method, route.template, route)
-            self.route_keys.append(route.key)
-
-    def match(self, method: str, path: str) -> Match[Route] | None:
-        """Return the operation of a method and raw path, or None."""
-        if self._prefix:
-            if not path.startswith(f"{self._prefix}/"):
-                return None
-            path = path[len(self._prefix) :]
-        return self._table.match(method, path)
 
     def label(self, headers: Mapping[str, str]) -> str | None:
-        """Return the label of the token a request carries, or None."""
+        """The label of the token a request carries, or None."""
         token = self._authority.find(headers.get("Authorization"))
         return None if token is None else token.label
 
-    def answer(self, exchange: Exchange, match: Match[Route] | None) -> Answer:
-        """Return the answer to a request, errors as `ErrorBody`."""
-        try:
-            return self._answer(exchange, match)
-        except ApiError as error:
-            smallest = self._switches.error_body == "smallest"
-            return error_answer(error, exchange.correlation_id, smallest=smallest)
-
-    def _answer(self, exchange: Exchange, match: Match[Route] | None) -> Answer:
+    def _answer(self, exchange: Exchange, match: Match[Route] | None) -> Any:
         authorization = exchange.headers.get("Authorization")
         token = self._authority.check(self._authority.find(authorization), authorization)
         self._limiter.admit(self._holds(token))
-        if match is None:
-            raise unrouted(self._table, exchange.path, self._prefix)
+        route = self._found(exchange, match)
         check_size(exchange)
-        if match.route.takes_body:
-            check_json_type(exchange)
-        if match.route.need is not None:
-            match.route.need.check(token.permissions)
-        path = tuple(decode(value) for value in match.raw_values)
-        return match.route.handle(
+        if route.takes_body and exchange.media_type != "application/json":
+            raise ApiError(415, "unsupported.media.type", "HTTP 415 Unsupported Media Type")
+        if route.need is not None:
+            route.need.check(token.permissions)
+        path = decoded(match)
+        return route.handle(
             Call(self._organization, self._channels, self._switches, token, path, exchange)
         )
 
@@ -103,11 +180,10 @@ class Api:
         if limit is not None and token.user_id is None:
             holds = [Hold("client.credentials.token.rate.per.minute", token.label, limit)]
         elif limit is not None:
-            app_user = (token.client_id, token.user_id)
             per_app_user = self._switches.org_app_user_rate_limit
             holds = [
                 Hold("token.rate.per.minute", token.label, limit),
-                Hold("org.app.user.rate.per.minute", app_user, per_app_user),
+                Hold("org.app.user.rate.per.minute", token.owner, per_app_user),
                 Hold("org.user.rate.per.minute", token.user_id, PER_USER),
             ]
         if self._day_limit is not None:
@@ -115,47 +191,3 @@ class Api:
             daily = Hold("token.rate.per.day", token.label, self._day_limit, DAY, "presence")
             holds.append(daily)
         return holds
-
-
-def unrouted(table: PathTable[Any], path: str, prefix: str = "") -> ApiError:
-    """Return the 404 for a path nobody knows, or the 405 for one that knows other methods."""
-    methods = table.methods(path[len(prefix) :]) if path.startswith(f"{prefix}/") else []
-    if not methods:
-        return ApiError(404, "not.found", "HTTP 404 Not Found")
-    return ApiError(
-        405,
-        "method.not.allowed",
-        "HTTP 405 Method Not Allowed",
-        headers={"Allow": ", ".join(methods)},
-    )
-
-
-def check_size(exchange: Exchange) -> None:
-    """Refuse a body beyond the documented limit with 413."""
-    if exchange.too_large:
-        raise ApiError(
-            413,
-            "request.entity.too.large",
-            f"The request is larger than {MAX_BODY_BYTES} bytes",
-            limit={
-                "key": "request.bytes.max",
-                "namespace": "platform.api",
-                "value": MAX_BODY_BYTES,
-            },
-        )
-
-
-def media_type(exchange: Exchange) -> str:
-    """Return the media type of a request in lower case, without its parameters."""
-    return exchange.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-
-
-def check_json_type(exchange: Exchange) -> None:
-    """Refuse a body that is not declared as JSON with 415."""
-    if media_type(exchange) != "application/json":
-        raise ApiError(415, "unsupported.media.type", "HTTP 415 Unsupported Media Type")
-
-
-def error_answer(error: ApiError, correlation_id: str, *, smallest: bool = False) -> Answer:
-    """Return the answer that carries an error, in full or in the smallest body recorded."""
-    return Answer(error.status, error.body(correlation_id, smallest=smallest), error.headers)

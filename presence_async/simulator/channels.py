@@ -1,27 +1,27 @@
 """Notification channels: who has which, what they subscribe to, and when they lapse. No HTTP.
 
-The vendor's forum ("Notifications service limits & concepts", thread 10312) and the docstrings of
-its Python SDK 269.0.0: 20 channels for a user and application, 1,000 topics a channel, 24 hours
-of life, extended by every new subscribe call; one more channel evicts the least recently used,
-unconnected ones first. What counts as a use is documented nowhere: here creating, subscribing,
-unsubscribing and connecting do, looking does not.
+The vendor's forum (thread 10312) and the docstrings of its Python SDK 269.0.0: 20 channels for a
+user and application, 1,000 topics a channel, 24 hours of life, extended by every new subscribe
+call; one more channel evicts the least recently used, unconnected ones first. What counts as a
+use is documented nowhere: here all but looking does.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import attrs
 
 from presence_async.simulator.errors import ApiError, not_found
+from presence_async.simulator.events import PRESENCE_SUFFIXES, Topic, read_topics
 from presence_async.simulator.identity import channel_id_for
-from presence_async.simulator.permissions import PRESENCE_VIEW, needs_all
-from presence_async.simulator.topics import PRESENCE_SUFFIXES, Topic, read_topics
+from presence_async.simulator.services import PRESENCE_VIEW, needs_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from presence_async.simulator.oauth import AccessToken
+    from presence_async.simulator.streaming import Socket
     from presence_async.simulator.switches import Switches
 
 CHANNELS = 20
@@ -30,56 +30,29 @@ LIFETIME_SECONDS = 24 * 3600.0
 _WATCHING_OTHERS = needs_all(PRESENCE_VIEW)
 
 
-class Sink(Protocol):
-    """The socket of a channel."""
-
-    def send(self, text: bytes) -> bool:
-        """Send one frame; False from a socket that sends nothing any more."""
-        ...
-
-    def close(self, code: int | None = None) -> None:
-        """Say goodbye."""
-        ...
-
-
 @attrs.define(eq=False)
 class Channel:
-    """One channel.
-
-    Attributes:
-        id: Last segment of the address of its socket, and the only credential of it.
-        token: The token that made it.
-        lapses_at: When it lapses, loop time.
-        expires: The same in seconds since 1970.
-        used: Rank of its last use among all channels.
-        entries: Topics as they were written, by folded name.
-        covered: Keys of the topics its entries cover.
-        sink: Its socket, None while nobody is connected.
-    """
+    """One channel; its id, the last segment of its socket's address, is its only credential."""
 
     id: str
     token: AccessToken
-    lapses_at: float = 0.0
-    expires: float = 0.0
-    used: int = 0
+    lapses_at: float = 0.0  # loop time
+    expires: float = 0.0  # the same in seconds since 1970
+    used: int = 0  # rank of its last use among all channels
+    # Topics as they were written, by folded name; and the keys of all they cover.
     entries: dict[str, tuple[str, tuple[Topic, ...]]] = attrs.field(factory=dict)
     covered: frozenset[str] = frozenset()
-    sink: Sink | None = None
+    sink: Socket | None = None
 
     @property
     def owner(self) -> tuple[str, str | None]:
         """Application and user, which channels are counted by."""
-        return owner_of(self.token)
+        return self.token.owner
 
     @property
     def topics(self) -> list[str]:
         """The topics as they were written, in order."""
         return [name for name, _ in self.entries.values()]
-
-
-def owner_of(token: AccessToken) -> tuple[str, str | None]:
-    """Return application and user of a token."""
-    return (token.client_id, token.user_id)
 
 
 @attrs.frozen
@@ -92,15 +65,7 @@ class Rejection:
 
 
 class Channels:
-    """All channels.
-
-    Args:
-        seed: Which ids they get.
-        switches: How combined topics count, and what watching others needs.
-        clock: Loop time.
-        wall_clock: Seconds since 1970.
-        address: Base address of the sockets.
-    """
+    """All channels."""
 
     def __init__(
         self,
@@ -139,7 +104,7 @@ class Channels:
         channel.used = self._uses
 
     def find(self, channel_id: str) -> Channel | None:
-        """Return a living channel or None."""
+        """A living channel or None."""
         channel = self._channels.get(channel_id)
         if channel is not None and self._clock() >= channel.lapses_at:
             self.remove(channel)
@@ -147,28 +112,23 @@ class Channels:
         return channel
 
     def get(self, channel_id: str, token: AccessToken) -> Channel:
-        """Return a living channel of a token's application and user.
-
-        Raises:
-            ApiError: 404 for any other.
-        """
+        """A living channel of a token's application and user; ApiError 404 for any other."""
         channel = self.find(channel_id)
-        if channel is None or channel.owner != owner_of(token):
+        if channel is None or channel.owner != token.owner:
             raise not_found("channel", channel_id)
         return channel
 
     def of_owner(self, token: AccessToken) -> list[Channel]:
-        """Return the living channels of a token's application and user."""
-        owner = owner_of(token)
-        return [channel for channel in self.all() if channel.owner == owner]
+        """The living channels of a token's application and user."""
+        return [channel for channel in self.all() if channel.owner == token.owner]
 
     def all(self) -> list[Channel]:
-        """Return all living channels, in order of creation."""
+        """All living channels, in order of creation."""
         self.remove_lapsed()
         return list(self._channels.values())
 
     def connect_uri(self, channel: Channel) -> str:
-        """Return the address of a channel's socket; knowing it is the only credential."""
+        """The address of a channel's socket; knowing it is the only credential."""
         return f"{self._address()}/channels/{channel.id}"
 
     def subscribe(
@@ -180,21 +140,10 @@ class Channels:
         replace: bool,
         ignore_errors: bool,
     ) -> list[Rejection]:
-        """Add topics to a channel, or replace what it has; its life starts anew.
+        """Add topics to a channel (or replace what it has) and return those left out.
 
-        Args:
-            channel: The channel.
-            names: Topics, plain or combined; one that is there already changes nothing.
-            token: Whose permissions count.
-            replace: Drop what was subscribed before.
-            ignore_errors: Leave bad topics out instead of refusing all.
-
-        Returns:
-            The topics left out.
-
-        Raises:
-            ApiError: 400 for a name that is no topic or for too many topics, 403 for one that
-                is not allowed; nothing has changed then.
+        With `ignore_errors` bad topics are left out; otherwise one is an ApiError, 400 or 403, and
+        nothing has changed then.
         """
         entries = {} if replace else dict(channel.entries)
         rejections = []
@@ -217,7 +166,7 @@ class Channels:
         self.touch(channel)
 
     def subscribers(self, key: str) -> tuple[Channel, ...]:
-        """Return the living channels that cover a topic (its key), in the order of subscribing."""
+        """The living channels that cover a topic's key, in the order of subscribing."""
         holders, now = self._subscribers.get(key, ()), self._clock()
         return tuple(channel for channel in holders if now < channel.lapses_at)
 

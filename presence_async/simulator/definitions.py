@@ -1,8 +1,8 @@
 """Presence definitions: one store, shown in the shapes of two API families.
 
-The ten built-in records, their ids and the life cycle are those of the vendor's Terraform
-provider and the answer captured in its tests. The three spellings of a system presence are
-those of that answer, of the enum in the Python SDK 269.0.0 and of the vendor's event sample.
+The built-in records, their ids and the life cycle are those of the vendor's Terraform provider
+and the answer captured in its tests; the spellings of a system presence those of that answer, of
+the enum in the Python SDK 269.0.0 and of the vendor's event sample.
 """
 
 from __future__ import annotations
@@ -50,12 +50,12 @@ LOCALES = frozenset(
 
 
 def spaced(system_presence: str) -> str:
-    """Return the spelling of legacy definitions and user presences: `On Queue`."""
+    """The spelling of legacy definitions and user presences: `On Queue`."""
     return "On Queue" if system_presence == ON_QUEUE else system_presence
 
 
 def shouted(system_presence: str) -> str:
-    """Return the spelling of events and system presences: `ON_QUEUE`."""
+    """The spelling of events and system presences: `ON_QUEUE`."""
     return "ON_QUEUE" if system_presence == ON_QUEUE else system_presence.upper()
 
 
@@ -63,11 +63,7 @@ _CANONICAL = {name.lower(): name for name in BUILT_IN_IDS}
 
 
 def canonical(text: str) -> str:
-    """Return a system presence as the current enum spells it, from any spelling.
-
-    Raises:
-        ApiError: 400 for anything else.
-    """
+    """A system presence as the current enum spells it; ApiError 400 for anything else."""
     name = _CANONICAL.get(text.replace(" ", "").replace("_", "").lower())
     if name is None:
         raise invalid_value("systemPresence", text)
@@ -105,13 +101,7 @@ class DefinitionDraft:
 
 
 class Definitions:
-    """All definitions of the organization, built-in ones first.
-
-    Args:
-        seed: Which ids new records get.
-        switches: Those about built-in ids, labels in use and changes of a definition.
-        monotonic: Loop time, for the lag of new records.
-    """
+    """All definitions of the organization, built-in ones first."""
 
     def __init__(self, seed: int, switches: Switches, monotonic: Callable[[], float]) -> None:
         self._seed = seed
@@ -126,22 +116,18 @@ class Definitions:
         self.by_id: Mapping[str, Definition] = MappingProxyType(self._records)
 
     def built_in(self, system_presence: str) -> Definition:
-        """Return the built-in definition of a system presence, spelled as in the enum."""
+        """The built-in definition of a system presence, spelled as in the enum."""
         return self._records[self._built_in[system_presence]]
 
     def get(self, definition_id: str, family: Family | None = None) -> Definition:
-        """Return a definition, deactivated or not, as seen from a family or from anywhere.
-
-        Raises:
-            ApiError: 404 for an unknown one, or one too new to be read yet.
-        """
+        """A definition as seen from a family or from anywhere; ApiError 404 for none."""
         record = self._records.get(definition_id)
         if record is None or self._too_new(record) or not _seen(record, family):
             raise not_found("presence definition", definition_id)
         return record
 
     def shown(self, definition_id: str) -> Definition:
-        """Return what users on a definition show, which a deactivation may change."""
+        """What users on a definition show, which a deactivation may change."""
         record = self._records[definition_id]
         if record.deactivated and not self._switches.deactivated_stays:
             return self.built_in(record.system_presence)
@@ -150,7 +136,7 @@ class Definitions:
     def listing(
         self, *, deactivated: bool | None, family: Family | None = None
     ) -> list[Definition]:
-        """Return the active ones, the deactivated ones, or (None) all, as a family shows them."""
+        """The active ones, the deactivated ones, or (None) all, as a family shows them."""
         return [
             record
             for record in self._records.values()
@@ -160,11 +146,7 @@ class Definitions:
         ]
 
     def add(self, draft: DefinitionDraft, family: Family | None = None) -> Definition:
-        """Create a definition of type User, seen in one family only if the switch says so.
-
-        Raises:
-            ApiError: 400 without a system presence or for type System; 409 by switch.
-        """
+        """Create a definition of type User; ApiError 400, or 409 by switch."""
         if draft.system_presence is None:
             raise bad_request("systemPresence is required")
         if draft.type not in (None, "User"):
@@ -186,15 +168,17 @@ class Definitions:
         return record
 
     def replace(self, definition_id: str, draft: DefinitionDraft) -> Definition:
-        """Change a definition; fields the draft leaves out stay as they are.
-
-        Raises:
-            ApiError: 404 for an unknown one, 400 for a change that is not allowed.
-        """
+        """Change a definition; what the draft leaves out stays. ApiError 404 or 400."""
         record = self._editable(definition_id)
         if draft.type not in (None, record.type):
             raise invalid_value("type", draft.type)
-        self._check_system_presence(record, draft)
+        wanted = draft.system_presence
+        if (
+            wanted is not None
+            and canonical(wanted) != record.system_presence
+            and self._switches.system_presence_change == "reject"
+        ):
+            raise bad_request("systemPresence cannot be changed")
         deactivated = record.deactivated if draft.deactivated is None else draft.deactivated
         if record.deactivated and not deactivated and not self._switches.reactivation:
             raise bad_request("A deactivated definition cannot be activated again")
@@ -209,11 +193,7 @@ class Definitions:
         return changed
 
     def deactivate(self, definition_id: str) -> Definition:
-        """Deactivate a definition, which is all that deleting does.
-
-        Raises:
-            ApiError: 404 for an unknown one, 400 for a built-in one (by switch).
-        """
+        """Deactivate a definition, which is all that deleting does; ApiError 404 or 400."""
         changed = attrs.evolve(self._editable(definition_id), deactivated=True)
         self._records[definition_id] = changed
         return changed
@@ -223,13 +203,6 @@ class Definitions:
         if record.type == "System" and self._switches.system_definition_edit == "reject":
             raise bad_request("A System presence definition cannot be changed")
         return record
-
-    def _check_system_presence(self, record: Definition, draft: DefinitionDraft) -> None:
-        if draft.system_presence is None:
-            return
-        differs = canonical(draft.system_presence) != record.system_presence
-        if differs and self._switches.system_presence_change == "reject":
-            raise bad_request("systemPresence cannot be changed")
 
     def _check_labels(self, draft: DefinitionDraft) -> None:
         if not self._switches.duplicate_label_conflict:
@@ -254,10 +227,9 @@ def _built_in_record(name: str, definition_id: str) -> Definition:
 
 
 def narrow_labels(labels: Mapping[str, str], locale: str | None) -> dict[str, str]:
-    """Return the labels of one locale, `ALL` of them, or by default `en_US` alone.
+    """The labels of one locale, of `ALL`, or by default of `en_US`; else all there are.
 
-    A record without the wanted locale falls back to `en_US`, then to everything it has: the
-    field is required, and the recorded list shows "mostly" `en_US`.
+    The field is required, and the recorded list shows "mostly" `en_US`.
     """
     if locale != "ALL":
         for wanted in (locale or "en_US", "en_US"):
@@ -267,7 +239,7 @@ def narrow_labels(labels: Mapping[str, str], locale: str | None) -> dict[str, st
 
 
 def current_json(record: Definition, locale: str | None) -> dict[str, Any]:
-    """Return the shape of `/api/v2/presence/definitions` (OrganizationPresenceDefinition)."""
+    """The shape of `/api/v2/presence/definitions` (OrganizationPresenceDefinition)."""
     shape: dict[str, Any] = {"id": record.id}
     if record.name is not None:
         shape["name"] = record.name
@@ -281,7 +253,7 @@ def current_json(record: Definition, locale: str | None) -> dict[str, Any]:
 
 
 def legacy_json(record: Definition, locale: str | None) -> dict[str, Any]:
-    """Return the recorded shape of `/api/v2/presencedefinitions`: these fields and no more."""
+    """The recorded shape of `/api/v2/presencedefinitions`: these fields and no more."""
     return {
         "id": record.id,
         "languageLabels": narrow_labels(record.labels, locale),
@@ -292,7 +264,7 @@ def legacy_json(record: Definition, locale: str | None) -> dict[str, Any]:
 
 
 def reference_json(record: Definition) -> dict[str, Any]:
-    """Return the reference inside a user presence (PresenceDefinition)."""
+    """The reference inside a user presence (PresenceDefinition)."""
     return {
         "id": record.id,
         "systemPresence": spaced(record.system_presence),

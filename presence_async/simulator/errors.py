@@ -61,15 +61,11 @@ class ApiError(Exception):
         self.headers = headers or {}
 
     def body(self, correlation_id: str, *, smallest: bool = False) -> bytes:
-        """Return the JSON `ErrorBody`, its `contextId` being `correlation_id`.
+        """The JSON `ErrorBody`, its `contextId` being `correlation_id`.
 
         The smallest recorded one has message, code and status only.
         """
-        body: dict[str, Any] = {
-            "message": self.message,
-            "code": self.code,
-            "status": self.status,
-        }
+        body: dict[str, Any] = {"message": self.message, "code": self.code, "status": self.status}
         if smallest:
             return orjson.dumps(body)
         body |= {"contextId": correlation_id, "details": [], "errors": []}
@@ -80,13 +76,22 @@ class ApiError(Exception):
         return orjson.dumps(body)
 
 
+class TokenError(ApiError):
+    """A refusal by the login server, whose recorded bodies are of another form."""
+
+    def body(self, correlation_id: str, *, smallest: bool = False) -> bytes:  # noqa: ARG002
+        """The JSON body."""
+        text = self.message
+        return orjson.dumps({"error": self.code, "description": text, "error_description": text})
+
+
 def bad_request(message: str) -> ApiError:
-    """Return the 400 for something unparsable or invalid."""
+    """The 400 for something unparsable or invalid."""
     return ApiError(400, "bad.request", message)
 
 
 def invalid_value(name: str, value: object) -> ApiError:
-    """Return the 400 for a value outside the allowed set."""
+    """The 400 for a value outside the allowed set."""
     shown = str(value)[:100]
     return ApiError(
         400,
@@ -97,5 +102,5 @@ def invalid_value(name: str, value: object) -> ApiError:
 
 
 def not_found(what: str, identity: str) -> ApiError:
-    """Return the 404 for a record that does not exist."""
+    """The 404 for a record that does not exist."""
     return ApiError(404, "not.found", f"Unable to find {what} [{identity}]")

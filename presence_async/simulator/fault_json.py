@@ -1,8 +1,8 @@
 """Faults as JSON: read strictly, and written the same way.
 
-A fault is an object with those fields of `Fault` that differ from their defaults. Bytes are
-text, which stands for its UTF-8, or `{"base64": "..."}`. A delay is a number, or a
-distribution: `{"distribution": "uniform", "low": 0.01, "high": 0.06, "seed": 0}`.
+An object has those fields of `Fault` that differ from their defaults. Bytes are text, which
+stands for its UTF-8, or `{"base64": "..."}`. A delay is a number, or a distribution:
+`{"distribution": "uniform", "low": 0.01, "high": 0.06, "seed": 0}`.
 """
 
 from __future__ import annotations
@@ -34,15 +34,7 @@ _FRAMING = frozenset(("content-length", "transfer-encoding"))
 
 
 def read_faults(value: Any, routes: Collection[str]) -> list[Fault]:
-    """Return the faults of a JSON value: one object, or an array of them.
-
-    Args:
-        value: The decoded JSON.
-        routes: The route names that exist.
-
-    Raises:
-        ApiError: 400 for anything that is no fault, with the name of the field at fault.
-    """
+    """The faults of a JSON object or array; ApiError 400 names the field at fault."""
     if not isinstance(value, list):
         return [_read_fault(value, routes, "")]
     if len(value) > MAX_FAULTS:
@@ -51,7 +43,7 @@ def read_faults(value: Any, routes: Collection[str]) -> list[Fault]:
 
 
 def fault_json(fault: Fault) -> dict[str, Any]:
-    """Return the JSON form of a fault; a callable is named, and cannot be read again."""
+    """The JSON form of a fault; a callable is named, and cannot be read again."""
     return {
         field.name: _shown(getattr(fault, field.name))
         for field in attrs.fields(Fault)
@@ -60,7 +52,7 @@ def fault_json(fault: Fault) -> dict[str, Any]:
 
 
 def bytes_json(data: bytes) -> str | dict[str, str]:
-    """Return bytes as text, or in base64 where they are no UTF-8."""
+    """Bytes as text, or in base64 where they are no UTF-8."""
     try:
         return data.decode()
     except UnicodeDecodeError:
@@ -68,16 +60,7 @@ def bytes_json(data: bytes) -> str | dict[str, str]:
 
 
 def read_object(value: Any, readers: Mapping[str, Reader], where: str = "") -> dict[str, Any]:
-    """Return the fields of a JSON object, each read by the reader of its name.
-
-    Args:
-        value: The decoded JSON.
-        readers: What reads which field. None of them is required.
-        where: Path of the object, for error texts; empty for the body itself.
-
-    Raises:
-        ApiError: 400 with the field's name, for an unknown or ill-typed one.
-    """
+    """The fields of a JSON object, each read by its reader; ApiError 400 for others."""
     if not isinstance(value, dict):
         raise bad_request(f"{where or 'body'} must be an object")
     for name in value:
@@ -117,7 +100,7 @@ def whole(value: Any, where: str) -> int:
 
 
 def optional(reader: Reader) -> Reader:
-    """Return a reader that takes null, too."""
+    """A reader that takes null, too."""
     return lambda value, where: None if value is None else reader(value, where)
 
 

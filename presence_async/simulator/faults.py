@@ -1,21 +1,25 @@
-"""Scripted failures: what they are, and which one strikes a request."""
+"""Scripted failures: what they are, which one strikes a request, and the broken answers."""
 
 from __future__ import annotations
 
+import asyncio
 import math
+import struct
+import zlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
-import orjson
 
-from presence_async.simulator.checks import check_choice, check_number, check_whole
-from presence_async.simulator.errors import DEFAULT_CODES, ApiError
+from presence_async.simulator.checks import check_number, kind, number, one_of, whole
+from presence_async.simulator.errors import DEFAULT_CODES, ApiError, TokenError
 from presence_async.simulator.exchange import Answer
 from presence_async.simulator.identity import chance_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
+
+    from aiohttp import web
 
     from presence_async.simulator.recorder import RecordedRequest
 
@@ -43,24 +47,6 @@ _EXCLUSIVE = {
 }
 # A connection that is reset shows no answer, and `drop` itself says when.
 _NOT_WITH_RESET = (*_ANSWERS, "gzip_bomb", "after_effect")
-_WHOLE = {
-    "times": (1, math.inf),
-    "skip": (0, math.inf),
-    "status": (200, 599),
-    "gzip_bomb": (0, math.inf),
-    "wrong_length": (-math.inf, math.inf),
-}
-_OPTIONAL_TEXT = (str, type(None))
-_KINDS: dict[str, tuple[type, ...]] = {
-    "code": _OPTIONAL_TEXT,
-    "message": _OPTIONAL_TEXT,
-    "content_type": (str,),
-    "headers": (Mapping,),
-    "limit": (Mapping, type(None)),
-    "body": (bytes, type(None)),
-    "raw_answer": (bytes, type(None)),
-    "retry_after": (int, float, *_OPTIONAL_TEXT),
-}
 # Every field needs one of those behind it.
 _NEEDS = {
     "retry_after": _ANSWERS,
@@ -70,31 +56,32 @@ _NEEDS = {
 }
 
 
+_TEXT = kind(str, optional=True)
+_BYTES = kind(bytes, optional=True)
+_FLAG = one_of(True, False)
+
+
 @attrs.frozen(kw_only=True)
 class Fault:
     """One scripted failure.
 
     Without an answer of its own and without `drop` and `stall` it lets the request be
-    answered as usual, perhaps later, more slowly or with a wrong length.
+    answered as usual, perhaps later, more slowly or with a wrong length. A value out of its
+    range and fields that contradict each other, or have no effect together, are a ValueError.
 
     Attributes:
-        route: Method and template, e.g. `GET /api/v2/users/{userId}/presences/purecloud` or
-            `POST /oauth/token`; a callable that judges the request; None for every request.
-        times: How many requests it strikes; None for all.
-        skip: How many matching requests pass before the first one struck.
+        route: Method and template, e.g. `POST /oauth/token`; a callable that judges the
+            request; None for every request.
+        times, skip: How many matching requests it strikes, None for all; how many pass before.
         probability: Chance of striking a request it could strike (repeatable by seed).
         delay: Seconds before anything else happens, or a callable returning them, such as
             one of `uniform`, `exponential`, `lognormal`.
-        status: Answer with this status.
-        code: Error code of the answer; by default the usual one of the status.
-        message: Error text of the answer.
-        limit: The `limit` object of the answer; by default a 429 with `retry_after` has one,
-            of a limit per minute or, when the wait is longer, per day.
+        status, code, message, limit: Of the error to answer. By default code and text are the
+            usual ones of the status, and a 429 with `retry_after` has the limit per minute or,
+            when the wait is longer, per day.
         body: Body of the answer instead of an error body, `b""` for none; status 200 unless
             given.
-        content_type: Content type of the answer.
-        retry_after: `Retry-After` of the answer.
-        headers: Further headers of the answer.
+        content_type, retry_after, headers: Of the answer.
         drop: Reset the connection `before` the change, or `after` it and without an answer;
             or cut the answer off in `mid_body`. `before` does not wait for the body of the
             request, unless a fault whose route is a callable is armed too and may want it.
@@ -107,67 +94,46 @@ class Fault:
         wrong_length: By how many bytes Content-Length is above the body, after which the
             connection is closed; negative: below it, and the rest follows as surplus bytes on
             the open connection.
-        half_open: The answer still arrives; then the connection is dead without a sign:
-            nothing sent on it is recorded or answered, and it is never closed. A WebSocket is
-            opened and silent from then on.
-
-    Raises:
-        ValueError: For a value out of its range, and for fields that contradict each other or
-            have no effect together.
+        half_open: The answer still arrives; then nothing sent on the connection is recorded or
+            answered, and it is never closed. A WebSocket is opened and silent from then on.
     """
 
-    route: str | Callable[[RecordedRequest], bool] | None = None
-    times: int | None = 1
-    skip: int = 0
-    probability: float = 1.0
-    delay: float | Callable[[], float] = 0.0
-    status: int | None = None
-    code: str | None = None
-    message: str | None = None
-    limit: Mapping[str, Any] | None = None
-    body: bytes | None = None
-    content_type: str = "application/json"
+    route: str | Callable[[RecordedRequest], bool] | None = attrs.field(
+        default=None, validator=kind(str, optional=True, called=True)
+    )
+    times: int | None = attrs.field(default=1, validator=whole(1, optional=True))
+    skip: int = attrs.field(default=0, validator=whole(0))
+    probability: float = attrs.field(default=1.0, validator=number(0, 1))
+    delay: float | Callable[[], float] = attrs.field(default=0.0, validator=number(0, called=True))
+    status: int | None = attrs.field(default=None, validator=whole(200, 599, optional=True))
+    code: str | None = attrs.field(default=None, validator=_TEXT)
+    message: str | None = attrs.field(default=None, validator=_TEXT)
+    limit: Mapping[str, Any] | None = attrs.field(
+        default=None, validator=kind(Mapping, optional=True)
+    )
+    body: bytes | None = attrs.field(default=None, validator=_BYTES)
+    content_type: str = attrs.field(default="application/json", validator=kind(str))
     retry_after: float | str | None = None
-    headers: Mapping[str, str] = attrs.field(factory=dict)
-    drop: Literal["before", "after", "mid_body"] | None = None
-    stall: bool = False
-    after_effect: bool = False
-    gzip_bomb: int | None = None
-    raw_answer: bytes | None = None
-    slow_body: float = 0.0
-    wrong_length: int = 0
-    half_open: bool = False
+    headers: Mapping[str, str] = attrs.field(factory=dict, validator=kind(Mapping))
+    drop: Literal["before", "after", "mid_body"] | None = attrs.field(
+        default=None, validator=one_of(None, "before", "after", "mid_body")
+    )
+    stall: bool = attrs.field(default=False, validator=_FLAG)
+    after_effect: bool = attrs.field(default=False, validator=_FLAG)
+    gzip_bomb: int | None = attrs.field(default=None, validator=whole(0, optional=True))
+    raw_answer: bytes | None = attrs.field(default=None, validator=_BYTES)
+    slow_body: float = attrs.field(default=0.0, validator=number(0))
+    wrong_length: int = attrs.field(default=0, validator=whole(-math.inf))
+    half_open: bool = attrs.field(default=False, validator=_FLAG)
 
     def __attrs_post_init__(self) -> None:
         """Refuse what cannot be meant."""
-        self._check_kinds()
-        self._check_ranges()
-        self._check_together()
-
-    def _check_ranges(self) -> None:
-        for name, (low, high) in _WHOLE.items():
-            value = getattr(self, name)
-            if value is not None or name in ("skip", "wrong_length"):
-                check_whole(name, value, low, high)
-        check_number("probability", self.probability, 0, 1)
-        check_number("slow_body", self.slow_body, 0)
-        if not callable(self.delay):
-            check_number("delay", self.delay, 0)
-        if isinstance(self.retry_after, int | float):
+        if not isinstance(self.retry_after, str | None):
             check_number("retry_after", self.retry_after, 0)
-        check_choice("drop", self.drop, (None, "before", "after", "mid_body"))
-        for name in ("stall", "after_effect", "half_open"):
-            check_choice(name, getattr(self, name), (True, False))
-
-    def _check_kinds(self) -> None:
-        for name, kinds in _KINDS.items():
-            if not isinstance(getattr(self, name), kinds):
-                raise TypeError(f"{name} cannot be {getattr(self, name)!r}")
-        if not (self.route is None or isinstance(self.route, str) or callable(self.route)):
-            raise TypeError(f"route cannot be {self.route!r}")
         for name, value in {**self.headers, "content_type": self.content_type}.items():
             if not f"{name}{value}".isprintable():
                 raise ValueError(f"headers must be printable, not {name!r}: {value!r}")
+        self._check_together()
 
     def _check_together(self) -> None:
         given = {name for name, default in _DEFAULTS.items() if getattr(self, name) != default}
@@ -201,7 +167,7 @@ class Fault:
         return self.status is not None or self.body is not None
 
     def matches(self, request: RecordedRequest) -> bool:
-        """Return whether the fault is meant for this request."""
+        """Whether the fault is meant for this request."""
         if self.route is None:
             return True
         if callable(self.route):
@@ -209,7 +175,7 @@ class Fault:
         return self.route == f"{request.method} {request.path_template}"
 
     def answer(self, correlation_id: str, *, login: bool) -> Answer:
-        """Return the scripted answer; the login server has error bodies of its own."""
+        """The scripted answer; the login server has error bodies of its own."""
         status = 200 if self.status is None else self.status
         headers = {"Content-Type": self.content_type}
         if self.retry_after is not None:
@@ -229,12 +195,9 @@ class Fault:
         if code == "too.many.requests" and self.code is None and self.retry_after is not None:
             code = _TOLD_TO_WAIT
         message = self.message or f"Scripted failure [{status}]"
-        if login:
-            return orjson.dumps(
-                {"error": code, "description": message, "error_description": message}
-            )
         limit = self._exceeded if code == _TOLD_TO_WAIT and self.limit is None else self.limit
-        return ApiError(status, code, message, limit=limit).body(correlation_id)
+        kind = TokenError if login else ApiError
+        return kind(status, code, message, limit=limit).body(correlation_id)
 
     @property
     def _exceeded(self) -> Mapping[str, Any]:
@@ -257,10 +220,6 @@ class _Armed:
 class FaultPlan:
     """The faults waiting for their requests; the first that strikes wins.
 
-    Args:
-        seed: Makes probabilities repeatable.
-        routes: The route names that exist, so that a misspelt one is noticed.
-
     Attributes:
         otherwise: What befalls the requests that no armed fault strikes, such as the usual
             latency; it is neither pending nor cleared.
@@ -274,11 +233,7 @@ class FaultPlan:
         self._drawn = 0
 
     def add(self, *faults: Fault) -> None:
-        """Arm faults, to be tried after those already there.
-
-        Raises:
-            ValueError: For a route name no request can match.
-        """
+        """Arm faults, behind those already there; ValueError for a route that does not exist."""
         for fault in faults:
             if isinstance(fault.route, str) and fault.route not in self._routes:
                 raise ValueError(f"no such route: {fault.route!r}")
@@ -302,7 +257,7 @@ class FaultPlan:
         return reset and not any(callable(fault.route) for fault in faults)
 
     def take(self, request: RecordedRequest) -> Fault | None:
-        """Return the fault that strikes a request, using it up, or `otherwise`."""
+        """The fault that strikes a request, using it up, or `otherwise`."""
         for armed in self._armed:
             if armed.fault.matches(request) and self._strikes(armed):
                 if armed.left == 0:
@@ -321,3 +276,73 @@ class FaultPlan:
         if armed.left is not None:
             armed.left -= 1
         return True
+
+
+_SLICE = b" " * (1 << 20)
+_GZIP_HEADER = b"\x1f\x8b\x08" + bytes(6) + b"\xff"
+# A body that trickles comes in so many pieces, if it has as many bytes.
+_PIECES = 8
+
+
+@attrs.frozen
+class Delivery:
+    """How a body goes out: the Content-Length, what is sent within it, and what follows it."""
+
+    declared: int
+    pieces: tuple[bytes, ...]
+    pause: float = 0.0
+    surplus: bytes = b""
+
+    @property
+    def complete(self) -> bool:
+        """Whether as much is sent as is declared, so that the connection can be used on."""
+        return sum(map(len, self.pieces)) == self.declared
+
+
+def delivery(body: bytes, fault: Fault) -> Delivery:
+    """How a body goes out under a fault."""
+    if fault.drop == "mid_body":
+        return Delivery(len(body) + 1, (body[: len(body) // 2],))
+    declared = max(0, len(body) + fault.wrong_length)
+    within, surplus = body[:declared], body[declared:]
+    if not fault.slow_body:
+        return Delivery(declared, (within,), 0.0, surplus)
+    step = -(-len(within) // _PIECES) or 1
+    pieces = tuple(within[at : at + step] for at in range(0, len(within), step))
+    return Delivery(declared, pieces, fault.slow_body / max(1, len(pieces)), surplus)
+
+
+def gzip_bomb(size: int) -> Answer:
+    """An answer whose gzip body grows to `size` bytes of white space.
+
+    After a full flush the packed form refers to nothing before it, so one slice is repeated.
+    """
+    packer = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
+    packed = packer.compress(_SLICE) + packer.flush(zlib.Z_FULL_FLUSH)
+    whole, rest = divmod(size, len(_SLICE))
+    last = packer.compress(_SLICE[:rest]) + packer.flush()
+    checksum = 0
+    for _ in range(whole):
+        checksum = zlib.crc32(_SLICE, checksum)
+    checksum = zlib.crc32(_SLICE[:rest], checksum)
+    trailer = struct.pack("<II", checksum, size % (1 << 32))
+    body = _GZIP_HEADER + packed * whole + last + trailer
+    return Answer(200, body, {"Content-Encoding": "gzip"})
+
+
+class _Deaf(asyncio.Protocol):
+    """Hears nothing but the end of a connection, which it reports."""
+
+    def __init__(self, reported_to: asyncio.BaseProtocol) -> None:
+        self._reported_to = reported_to
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._reported_to.connection_lost(exc)
+
+
+def deafen(request: web.BaseRequest) -> None:
+    """Throw away whatever the client still sends, and notice only that it leaves."""
+    transport = request.transport
+    if transport is not None:
+        transport.set_protocol(_Deaf(transport.get_protocol()))
+        transport.resume_reading()

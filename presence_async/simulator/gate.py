@@ -1,8 +1,7 @@
 """Between aiohttp's low-level server and a service: reading, recording, faults, writing.
 
-Nothing of the vendor is decided here. A service answers synchronously, so whatever one
-request changes is changed at once, and a fault only decides when and whether the client
-hears of it.
+Nothing of the vendor is decided here. A service answers synchronously, so a request changes what
+it changes at once, and a fault only decides when and whether the client hears of it.
 """
 
 from __future__ import annotations
@@ -13,23 +12,24 @@ import re
 import socket
 import struct
 import time
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
+from email.utils import formatdate
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from aiohttp import StreamReader, web
 
-from presence_async.simulator.dates import http_date
 from presence_async.simulator.errors import ApiError
 from presence_async.simulator.exchange import MAX_BODY_BYTES, Answer, Exchange
-from presence_async.simulator.faults import Fault
+from presence_async.simulator.faults import Fault, deafen, delivery, gzip_bomb
 from presence_async.simulator.identity import Numbering, uuid_for
 from presence_async.simulator.recorder import RecordedRequest
-from presence_async.simulator.wreckage import deafen, delivery, gzip_bomb
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
     from presence_async.simulator.faults import FaultPlan
     from presence_async.simulator.recorder import Recorder
+    from presence_async.simulator.services import Service
 
 Host: TypeAlias = Literal["api", "login", "streaming", "control"]
 Upgrade: TypeAlias = "Callable[[web.BaseRequest, bool], Awaitable[web.StreamResponse | None]]"
@@ -53,22 +53,6 @@ _RESET = struct.pack("ii", 1, 0)
 # long is not published.
 BODY_SECONDS = 30.0
 _TOO_SLOW = Fault(status=408, message="The request body did not come in time.")
-
-
-class Service(Protocol):
-    """What answers behind a gate."""
-
-    def match(self, method: str, path: str) -> Any:
-        """Return the matched route or None."""
-        ...
-
-    def label(self, headers: Mapping[str, str]) -> str | None:
-        """Return the label of the token a request carries."""
-        ...
-
-    def answer(self, exchange: Exchange, match: Any) -> Answer:
-        """Return the answer."""
-        ...
 
 
 class _Protocol(web.RequestHandler):
@@ -108,7 +92,7 @@ class GateServer(web.Server):
         self._gate = gate
 
     def __call__(self) -> web.RequestHandler:
-        """Return the protocol of a new connection."""
+        """The protocol of a new connection."""
         return _Protocol(self, loop=self._loop, **self._kwargs)
 
     def connection_lost(
@@ -120,16 +104,7 @@ class GateServer(web.Server):
 
 
 class Gate:
-    """Handles the requests of one port.
-
-    Args:
-        service: Answers them.
-        recorder: Notes them.
-        faults: Spoils them.
-        seed: Makes correlation ids repeatable.
-        host: Which host this is; login words its errors differently.
-        wall_clock: Seconds since 1970, for the `Date` of the answers.
-    """
+    """Handles the requests of one port."""
 
     def __init__(
         self,
@@ -140,18 +115,30 @@ class Gate:
         seed: int,
         host: Host,
         wall_clock: Callable[[], float] = time.time,
+        login: Gate | None = None,
+        login_prefix: str = "",
     ) -> None:
+        """With `login`, requests for the login server, below its prefix, are handed over.
+
+        The vendor's SDKs take such a gateway: one host, protocol and port, and a path prefix
+        each for API and login (`gateway_configuration.py` of the Python SDK 269.0.0).
+        """
         self._wall_clock = wall_clock
         self._service = service
         self._recorder = recorder
         self._faults = faults
         self._correlation_ids = Numbering(seed, host)
-        self._login = host == "login"
+        self._is_login = host == "login"
+        self._login = login
+        # The API has nothing below /oauth/, so even two empty prefixes never clash.
+        self._login_start = f"{login_prefix}/oauth/"
         self._running: set[asyncio.Task[Any]] = set()
         self._stalled: dict[Any, asyncio.Future[None]] = {}
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request."""
+        if self._login is not None and request.raw_path.startswith(self._login_start):
+            return await self._login.handle(request)
         task = asyncio.current_task()
         assert task is not None  # noqa: S101  a coroutine of the server always has a task
         self._running.add(task)
@@ -165,6 +152,8 @@ class Gate:
         waiting = self._stalled.pop(connection, None)
         if waiting is not None:
             waiting.set_result(None)
+        if self._login is not None:
+            self._login.forget(connection)
 
     async def cancel(self) -> None:
         """Cancel the requests in flight and wait until they are gone."""
@@ -172,6 +161,8 @@ class Gate:
         for task in running:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
+        if self._login is not None:
+            await self._login.cancel()
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         path, _, query = _origin_form(request.raw_path).partition("?")
@@ -223,14 +214,14 @@ class Gate:
 
     def _hurry(self, number: int, correlation_id: str) -> web.StreamResponse:
         """Refuse a request whose body is too slow; what comes of it later is not wanted."""
-        answer = _TOO_SLOW.answer(correlation_id, login=self._login)
+        answer = _TOO_SLOW.answer(correlation_id, login=self._is_login)
         self._recorder.finish(number, answer.status, None)
         response = self._response(answer, correlation_id)
         response.force_close()
         return response
 
     def _response(self, answer: Answer, correlation_id: str) -> web.Response:
-        """Return the response, its `Date` by the clock that the dates in bodies are by."""
+        """The response, its `Date` by the clock that the dates in bodies are by."""
         response = to_response(answer, correlation_id)
         response.headers.setdefault("Date", http_date(int(self._wall_clock())))
         return response
@@ -277,7 +268,7 @@ class Gate:
             return gzip_bomb(fault.gzip_bomb)
         if not fault.scripted:
             return self._service.answer(exchange, match)
-        return fault.answer(exchange.correlation_id, login=self._login)
+        return fault.answer(exchange.correlation_id, login=self._is_login)
 
     async def _deliver(
         self, request: web.BaseRequest, answer: Answer, correlation_id: str, fault: Fault
@@ -316,7 +307,7 @@ class Gate:
         await self._left(request)
 
     async def _left(self, request: web.BaseRequest, seconds: float | None = None) -> bool:
-        """Return whether the client has left, after waiting for it for so many seconds."""
+        """Whether the client has left, after waiting for it for so many seconds."""
         if request.transport is None:
             return True
         gone = asyncio.get_running_loop().create_future()
@@ -328,15 +319,21 @@ class Gate:
         return bool(done)
 
 
+@lru_cache(maxsize=16)
+def http_date(epoch_seconds: int) -> str:
+    """E.g. `Mon, 07 Mar 2022 08:15:03 GMT`, the form of the `Date` header."""
+    return formatdate(epoch_seconds, usegmt=True)
+
+
 def _origin_form(target: str) -> str:
-    """Return a target without the `http://host` that proxies put before it (RFC 9112, 3.2.2)."""
+    """A target without the `http://host` that proxies put before it (RFC 9112, 3.2.2)."""
     if target.startswith("/") or "://" not in target:
         return target
     return f"/{target.partition('://')[2].partition('/')[2]}"
 
 
 def to_response(answer: Answer, correlation_id: str) -> web.Response:
-    """Return the response with the headers every answer of the vendor has."""
+    """The response with the headers every answer of the vendor has."""
     headers = {**_COMMON_HEADERS, _CORRELATION: correlation_id, **answer.headers}
     if not answer.body:
         del headers["Content-Type"]
@@ -344,7 +341,7 @@ def to_response(answer: Answer, correlation_id: str) -> web.Response:
 
 
 def _masked(request: web.BaseRequest) -> Mapping[str, str]:
-    """Return headers without credentials; of `Authorization` a known scheme stays."""
+    """Headers without credentials; of `Authorization` a known scheme stays."""
     headers = request.headers
     secret = [name for name in _SECRETS if name in headers]
     if not secret:
@@ -358,13 +355,10 @@ def _masked(request: web.BaseRequest) -> Mapping[str, str]:
 
 
 async def _read(content: StreamReader) -> tuple[bytes, bool]:
-    """Return the body and whether it is too large, in which case nothing of it is kept.
+    """The body and whether it is too large, when nothing of it is kept; or TimeoutError.
 
     It is read to its end all the same: a client that is still sending would rather see the
     connection break than the answer.
-
-    Raises:
-        TimeoutError: If it does not come in time.
     """
     if content.is_eof():  # it came together with the head, as nearly always
         body = content.read_nowait()

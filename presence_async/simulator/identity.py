@@ -11,7 +11,7 @@ def _digest(seed: int, kind: str, number: int) -> bytes:
 
 
 def uuid_for(seed: int, kind: str, number: int) -> str:
-    """Return the UUID (version 4 in form) of the `number`-th thing of a kind."""
+    """The UUID (version 4 in form) of the `number`-th thing of a kind."""
     text = _digest(seed, kind, number).hex()
     return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-a{text[17:20]}-{text[20:32]}"
 
@@ -24,23 +24,23 @@ class Numbering:
         self._number = 0
 
     def next(self) -> str:
-        """Return the next UUID."""
+        """The next UUID."""
         self._number += 1
         return f"{self._start}{self._number:012x}"
 
 
 def secret_for(seed: int, kind: str, number: int) -> str:
-    """Return an opaque 43-character string fit for a header and a form field."""
+    """An opaque 43-character string fit for a header and a form field."""
     return base64.urlsafe_b64encode(_digest(seed, kind, number)).rstrip(b"=").decode()
 
 
 def chance_for(seed: int, kind: str, number: int) -> float:
-    """Return a number in [0, 1) to compare with a probability."""
+    """A number in [0, 1) to compare with a probability."""
     return int.from_bytes(_digest(seed, kind, number)[:6]) / (1 << 48)
 
 
 def channel_id_for(seed: int, number: int) -> str:
-    """Return the id of a notification channel: `streaming-4-` and 26 of `a-z0-9` (recorded)."""
+    """The id of a notification channel: `streaming-4-` and 26 of `a-z0-9` (recorded)."""
     value = int.from_bytes(_digest(seed, "channel", number))
     letters = []
     for _ in range(26):

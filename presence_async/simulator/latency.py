@@ -14,17 +14,7 @@ if TYPE_CHECKING:
 
 
 class Latency:
-    """A distribution of delays.
-
-    Args:
-        name: Name of the distribution, for its repr.
-        seed: The same seed gives the same delays in the same order.
-        draw: Takes one delay from a source of chance.
-        parameters: Numbers of the distribution by name, none of them negative.
-
-    Raises:
-        ValueError: For a parameter that is negative, infinite or no number.
-    """
+    """A distribution of delays; ValueError for a parameter that is no finite number from 0 on."""
 
     def __init__(
         self, name: str, seed: int, draw: Callable[[random.Random], float], **parameters: float
@@ -38,21 +28,16 @@ class Latency:
         self._draw = draw
 
     def __call__(self) -> float:
-        """Return the next delay in seconds."""
+        """The next delay in seconds."""
         return self._draw(self._chance)
 
     def __repr__(self) -> str:
-        """Return the call that made it."""
+        """The call that made it."""
         return self._text
 
 
 def uniform(low: float, high: float, seed: int = 0) -> Latency:
-    """Return delays spread evenly from `low` to `high` seconds.
-
-    Raises:
-        ValueError: For a bound that is negative, infinite or no number, and for `high`
-            below `low`.
-    """
+    """Delays spread evenly from `low` to `high` seconds; ValueError for wrong bounds."""
     delays = Latency("uniform", seed, lambda chance: chance.uniform(low, high), low=low, high=high)
     if high < low:
         raise ValueError(f"high must not be below low, {high} < {low}")
@@ -60,25 +45,15 @@ def uniform(low: float, high: float, seed: int = 0) -> Latency:
 
 
 def exponential(mean: float, seed: int = 0) -> Latency:
-    """Return delays of `mean` seconds on average: most are short, a few much longer.
-
-    Raises:
-        ValueError: For a mean that is negative, infinite or no number.
-    """
+    """Delays of `mean` seconds on average: most are short, a few much longer."""
     return Latency("exponential", seed, lambda chance: mean * chance.expovariate(1.0), mean=mean)
 
 
 def lognormal(median: float, sigma: float, seed: int = 0) -> Latency:
-    """Return delays of which half are below `median` seconds, with a long tail.
+    """Delays of which half are below `median` seconds, with a long tail.
 
-    Args:
-        median: The middle delay.
-        sigma: How far they spread: about two thirds lie between `median / e**sigma` and
-            `median * e**sigma`. 0.5 is an ordinary network, 1.5 a bad one.
-        seed: The same seed gives the same delays in the same order.
-
-    Raises:
-        ValueError: For a parameter that is negative, infinite or no number.
+    About two thirds lie between `median / e**sigma` and `median * e**sigma`: a `sigma` of 0.5 is
+    an ordinary network, 1.5 a bad one.
     """
     return Latency(
         "lognormal",

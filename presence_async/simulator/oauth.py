@@ -1,7 +1,6 @@
 """OAuth clients, tokens and codes of the login server. No HTTP here.
 
-The grants are those of the vendor's Python SDK 269.0.0. Recorded token errors carry `error`,
-`description` and `error_description`, the last two equal.
+The grants are those of the vendor's Python SDK 269.0.0.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ import attrs
 
 from presence_async.simulator.errors import ApiError
 from presence_async.simulator.identity import secret_for
-from presence_async.simulator.permissions import ALL_PERMISSIONS
+from presence_async.simulator.services import ALL_PERMISSIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -26,10 +25,7 @@ if TYPE_CHECKING:
 class OAuthClient:
     """A registered OAuth client.
 
-    Attributes:
-        user_id: Who signs in when the authorize page is asked; None for nobody.
-        redirect_uri: The only address codes are sent to; None for any.
-        divisions: Divisions its permissions are granted in; None for all.
+    Of `user_id`, `redirect_uri` and `divisions` None means: nobody signs in, any address, all.
     """
 
     id: str
@@ -53,8 +49,13 @@ class AccessToken:
     expires_at: float
     revoked: bool = False
 
+    @property
+    def owner(self) -> tuple[str, str | None]:
+        """Application and user, which tokens and channels are counted by."""
+        return self.client_id, self.user_id
+
     def alive(self, now: float) -> bool:
-        """Return whether the token is neither revoked nor expired."""
+        """Whether the token is neither revoked nor expired."""
         return not self.revoked and now < self.expires_at
 
 
@@ -77,24 +78,6 @@ class Refresh:
     public: bool = False  # from a PKCE login: its client has no secret to show
 
 
-class TokenError(Exception):
-    """A refusal by the login server; its body is not an ErrorBody."""
-
-    def __init__(self, status: int, error: str, description: str) -> None:
-        super().__init__(status, error, description)
-        self.status = status
-        self.error = error
-        self.description = description
-
-    def body(self) -> dict[str, str]:
-        """Return the JSON body."""
-        return {
-            "error": self.error,
-            "description": self.description,
-            "error_description": self.description,
-        }
-
-
 # So many of the last tokens are remembered dead or alive.
 TOKENS_KEPT = 1000
 
@@ -102,11 +85,11 @@ TOKENS_KEPT = 1000
 class Authority:
     """Who may do what, and until when.
 
-    Args:
-        seed: Makes tokens and codes repeatable.
-        lifetime: Seconds a token lives.
-        switches: Those about tokens.
-        clock: Loop time, which expiry follows.
+    Attributes:
+        clients: The OAuth clients by id.
+        codes: What codes and refresh tokens stand for.
+        refreshes: Likewise.
+        assertions: The user of each accepted SAML2 assertion and organization.
     """
 
     def __init__(
@@ -117,28 +100,12 @@ class Authority:
         self._seed = seed
         self._clock = clock
         self._issued = 0
-        self._clients: dict[str, OAuthClient] = {}
+        self.clients: dict[str, OAuthClient] = {}
         self._tokens: dict[str, AccessToken] = {}
         self._live: dict[tuple[str, str | None], list[AccessToken]] = {}
-        self._codes: dict[str, Code] = {}
-        self._refreshes: dict[str, Refresh] = {}
-        self._assertions: dict[tuple[str, str], str] = {}
-
-    def add_client(self, client: OAuthClient) -> None:
-        """Register a client, or replace the one of the same id."""
-        self._clients[client.id] = client
-
-    def client(self, client_id: str) -> OAuthClient | None:
-        """Return a registered client or None."""
-        return self._clients.get(client_id)
-
-    def add_assertion(self, assertion: str, org_name: str, user_id: str) -> None:
-        """Accept a SAML2 assertion of an organization for a user."""
-        self._assertions[(assertion, org_name)] = user_id
-
-    def asserted_user(self, assertion: str, org_name: str) -> str | None:
-        """Return the user of an accepted assertion or None."""
-        return self._assertions.get((assertion, org_name))
+        self.codes: dict[str, Code] = {}
+        self.refreshes: dict[str, Refresh] = {}
+        self.assertions: dict[tuple[str, str], str] = {}
 
     def issue_token(
         self,
@@ -147,7 +114,7 @@ class Authority:
         permissions: Iterable[str] | None = None,
         lifetime: float | None = None,
     ) -> AccessToken:
-        """Return a new token, by default with the permissions of its client."""
+        """A new token, by default with the permissions of its client."""
         self._issued += 1
         token = AccessToken(
             value=secret_for(self._seed, "token", self._issued),
@@ -165,30 +132,18 @@ class Authority:
         return token
 
     def issue_code(self, code: Code) -> str:
-        """Return a new single-use authorization code."""
+        """A new single-use authorization code."""
         self._issued += 1
         value = secret_for(self._seed, "code", self._issued)
-        self._codes[value] = code
+        self.codes[value] = code
         return value
-
-    def redeem_code(self, value: str) -> Code | None:
-        """Return what a code stands for, once."""
-        return self._codes.pop(value, None)
 
     def issue_refresh(self, refresh: Refresh) -> str:
-        """Return a new refresh token."""
+        """A new refresh token."""
         self._issued += 1
         value = secret_for(self._seed, "refresh", self._issued)
-        self._refreshes[value] = refresh
+        self.refreshes[value] = refresh
         return value
-
-    def refresh(self, value: str) -> Refresh | None:
-        """Return what a refresh token stands for; rotation is the business of the grant."""
-        return self._refreshes.get(value)
-
-    def drop_refresh(self, value: str) -> None:
-        """Make a refresh token worthless."""
-        self._refreshes.pop(value, None)
 
     def revoke_tokens(self) -> None:
         """Make every access token worthless; refresh tokens live on."""
@@ -196,19 +151,14 @@ class Authority:
             token.revoked = True
 
     def find(self, authorization: str | None) -> AccessToken | None:
-        """Return the token of an `Authorization` header, dead or alive, or None."""
+        """The token of an `Authorization` header, dead or alive, or None."""
         if authorization is None:
             return None
         scheme, _, value = authorization.partition(" ")
         return self._tokens.get(value.strip()) if scheme.lower() == "bearer" else None
 
     def check(self, token: AccessToken | None, authorization: str | None) -> AccessToken:
-        """Return the token of a request if it is good.
-
-        Raises:
-            ApiError: 401 `authentication.required` without a bearer token,
-                `bad.credentials` for an unknown, expired or revoked one.
-        """
+        """The token of a request if it is good; ApiError 401 otherwise."""
         if authorization is None or not authorization.lower().startswith("bearer "):
             raise ApiError(401, "authentication.required", "No authentication bearer token.")
         if token is None or not token.alive(self._clock()):
@@ -225,7 +175,7 @@ class Authority:
         limit = self.switches.token_limit
         if limit is None:
             return
-        owner, now = (token.client_id, token.user_id), self._clock()
+        owner, now = token.owner, self._clock()
         live = [one for one in self._live.get(owner, ()) if one.alive(now)]
         if len(live) >= limit:
             live.pop(0).revoked = True
@@ -233,6 +183,6 @@ class Authority:
 
 
 def s256(verifier: str) -> str:
-    """Return the PKCE challenge of a verifier (RFC 7636, method S256)."""
+    """The PKCE challenge of a verifier (RFC 7636, method S256)."""
     digest = hashlib.sha256(verifier.encode()).digest()
     return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from presence_async.simulator.changes import Change
 from presence_async.simulator.definitions import (
     AVAILABLE,
     OFFLINE,
@@ -17,20 +16,25 @@ from presence_async.simulator.definitions import (
 )
 from presence_async.simulator.errors import DEFAULT_CODES, ApiError, not_found
 from presence_async.simulator.identity import uuid_for
-from presence_async.simulator.people import People, User
-from presence_async.simulator.presences import (
+from presence_async.simulator.records import (
     PURECLOUD,
+    Change,
+    People,
     Presence,
     Presences,
+    PrimarySource,
+    Settings,
+    Source,
+    Sources,
+    User,
     presence_json,
     source_key,
 )
-from presence_async.simulator.sources import PrimarySource, Settings, Source, Sources
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from presence_async.simulator.people import UserState
+    from presence_async.simulator.records import UserState
     from presence_async.simulator.switches import Switches
 
 _QUEUE_KEY = source_key(PURECLOUD)
@@ -39,14 +43,8 @@ _QUEUE_KEY = source_key(PURECLOUD)
 class Organization:
     """Users, definitions, presences, sources and settings of one tenant.
 
-    Tests may read and change it directly; nothing here checks permissions.
-
-    Args:
-        users: How many users to generate.
-        seed: Which users, and which ids new records get.
-        switches: The vendor's unknown habits.
-        wall_clock: Seconds since 1970, for the dates on the wire.
-        monotonic: Loop time, for everything relative.
+    Tests may read and change it directly; nothing here checks permissions. What does not exist
+    is an `ApiError`: 404, or 400 where a switch says so.
 
     Attributes:
         definition_store: The definitions with the rules of their life cycle.
@@ -94,7 +92,7 @@ class Organization:
         return self.source_store.by_id
 
     def user(self, user_id: str) -> User:
-        """Return a user; ApiError 404 or 400 (by switch) for an unknown id."""
+        """A user, or ApiError."""
         user = self.users.get(user_id)
         if user is None:
             status = self._switches.unknown_user_status
@@ -102,11 +100,11 @@ class Organization:
         return user
 
     def user_by_email(self, email: str) -> User:
-        """Return a user by email address in any case; ApiError 404 for an unknown one."""
+        """A user by email address in any case, or ApiError."""
         return self._people.by_email(email)
 
     def user_listing(self, state: str) -> list[User]:
-        """Return the users of a state (or `any`) in order of name."""
+        """The users of a state (or `any`) in order of name."""
         return self._people.listing(state)
 
     def add_user(
@@ -127,12 +125,12 @@ class Organization:
         return changed
 
     def division_json(self) -> dict[str, Any]:
-        """Return the home division as it appears inside users."""
+        """The home division as it appears inside users."""
         uri = f"/api/v2/authorization/divisions/{self.division_id}"
         return {"id": self.division_id, "name": "Home", "selfUri": uri}
 
     def find_presence(self, user_id: str, source: str = PURECLOUD) -> Presence | None:
-        """Return the presence of a known user, None for a source never written."""
+        """The presence of a known user, None for a source never written."""
         presence = self._presences.get(user_id, source)
         if presence is None and self._switches.unwritten_source == "offline":
             offline = self.definition_store.built_in(OFFLINE)
@@ -141,11 +139,7 @@ class Organization:
         return presence
 
     def presence(self, user_id: str, source: str = PURECLOUD) -> Presence:
-        """Return the presence of a user on a source, in any case of the source name.
-
-        Raises:
-            ApiError: 404 for an unknown user, or a source this user never had.
-        """
+        """The presence of a user on a source, whose name is in any case; or ApiError."""
         self.user(user_id)
         presence = self.find_presence(user_id, source)
         if presence is None:
@@ -164,11 +158,7 @@ class Organization:
     ) -> Presence:
         """Change a presence and return it; what is left out stays, the date moves on.
 
-        A change of definition settles what the user waited for (`future_definition_id`).
-
-        Raises:
-            ApiError: 404 for an unknown user, definition, or a source never written when
-                there is no definition to start it with.
+        A change of definition settles what the user waited for. A source never written needs one.
         """
         self.user(user_id)
         for wanted in (definition_id, future_definition_id):
@@ -199,10 +189,7 @@ class Organization:
         return after
 
     def must_ask(self, user_id: str, definition_id: str, source: str) -> bool:
-        """Return whether a user who wants a definition has to ask to leave the queue.
-
-        The queue is a matter of PURECLOUD alone.
-        """
+        """Whether a user who wants a definition has to ask to leave the queue."""
         if self._switches.leaving_queue == "at_once":
             return False
         if not self.settings.requesting_off_queue_enabled or source_key(source) != _QUEUE_KEY:
@@ -212,11 +199,7 @@ class Organization:
         return now.system_presence == ON_QUEUE != wanted.system_presence
 
     def primary_source(self, user_id: str) -> PrimarySource:
-        """Return the source of a user that others see.
-
-        Raises:
-            ApiError: 404 for an unknown user.
-        """
+        """The source of a user that others see."""
         self.user(user_id)
         default = self.settings.default_source_id
         chosen = self._primary.get(user_id)
@@ -225,11 +208,7 @@ class Organization:
         return PrimarySource(PURECLOUD) if default is None else PrimarySource(default, True)
 
     def set_primary_source(self, user_id: str, primary: PrimarySource) -> None:
-        """Choose the source of a user that others see.
-
-        Raises:
-            ApiError: 404 for an unknown user.
-        """
+        """Choose the source of a user that others see."""
         primary_before = self.primary_source(user_id)
         self._primary[user_id] = primary
         self._tell(user_id, None, primary_before)
@@ -245,7 +224,7 @@ class Organization:
             listener(change)
 
     def presence_json(self, user_id: str, presence: Presence) -> dict[str, Any]:
-        """Return a presence as the API shows it."""
+        """A presence as the API shows it."""
         store = self.definition_store
         shape = presence_json(user_id, presence, store.shown(presence.definition_id))
         if presence.future_definition_id is not None:
@@ -259,21 +238,17 @@ class Organization:
         return shape
 
     def presences_json(self, user_id: str) -> list[dict[str, Any]]:
-        """Return all presences of a user as the API shows them."""
+        """All presences of a user as the API shows them."""
         return [self.presence_json(user_id, one) for one in self._presences.of_user(user_id)]
 
     def visible_presence(self, user_id: str) -> Presence:
-        """Return the presence of the primary source, PURECLOUD if that has none."""
+        """The presence of the primary source, PURECLOUD if that has none."""
         primary = self.primary_source(user_id)
         presence = self._presences.get(user_id, primary.source_id)
         return self.presence(user_id) if presence is None else presence
 
     def usable_definition(self, definition_id: str) -> Definition:
-        """Return a definition a user can be put on.
-
-        Raises:
-            ApiError: 400 or 404 (by switch) for an unknown or deactivated one.
-        """
+        """A definition a user can be put on: neither unknown nor deactivated."""
         record = self.definitions.get(definition_id)
         if record is None or record.deactivated:
             status = self._switches.unknown_definition_status

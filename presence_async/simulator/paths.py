@@ -1,8 +1,7 @@
 """Matching of raw, still-encoded paths against route templates.
 
-Segments are compared before decoding, so an id that contains an encoded slash stays one
-segment. Literals win over parameters, and a literal that leads nowhere gives way to the
-parameter beside it.
+Segments are compared before decoding, so an encoded slash does not part an id. Literals win over
+parameters, and a literal that leads nowhere gives way to the parameter beside it.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ T = TypeVar("T")
 
 
 def encode(text: str) -> str:
-    """Return the form of one path segment on the wire; nothing in it separates segments."""
+    """The form of one path segment on the wire; nothing in it separates segments."""
     # The usual UUIDs need no encoding, and asking costs less than encoding them.
     if text.isascii() and text.replace("-", "").isalnum():
         return text
@@ -28,11 +27,7 @@ def encode(text: str) -> str:
 
 
 def decode(raw: str) -> str:
-    """Return the decoded form of one raw path segment or query value.
-
-    Raises:
-        ApiError: 400 for a malformed escape or bytes that are not UTF-8.
-    """
+    """The decoded form of one raw path segment or query value; ApiError 400 for bad ones."""
     if "%" not in raw and raw.isascii():
         return raw
     for piece in raw.split("%")[1:]:
@@ -79,11 +74,11 @@ class PathTable(Generic[T]):
         node.routes[method] = route
 
     def match(self, method: str, raw_path: str) -> Match[T] | None:
-        """Return the most literal route for a method and raw path, or None."""
+        """The most literal route for a method and raw path, or None."""
         return _first(self._root, method, raw_path.split("/"), 1, ())
 
     def methods(self, raw_path: str) -> list[str]:
-        """Return the methods some route knows for a raw path."""
+        """The methods some route knows for a raw path."""
         segments = raw_path.split("/")
         return [method for method in METHODS if _first(self._root, method, segments, 1, ())]
 

@@ -18,16 +18,14 @@ class RecordedRequest:
     """One request as it arrived.
 
     Attributes:
-        method: HTTP method.
         target: Path and query exactly as sent, undecoded.
         path_template: The route it matched, None for none.
-        headers: Case-insensitive; the credentials of `Authorization` are masked.
+        headers: Case-insensitive; credentials are masked.
         body: The body; empty if it was too large, came too slowly, or was cut off unread.
         token_label: Label of the bearer token, None without a known one.
-        received_at: Loop time.
+        received_at, ended_at: Loop time; the latter of its answer, or of giving up on one.
         status: Status of the answer; None while there is none, or when it was dropped.
         fault: The fault that struck it.
-        ended_at: Loop time of its answer, or of giving up on one; None until then.
     """
 
     method: str
@@ -44,13 +42,9 @@ class RecordedRequest:
 
 @attrs.frozen
 class RouteCount:
-    """How often a route was asked, and what it answered.
+    """How often a route was asked, and how many were answered with which status.
 
-    Attributes:
-        method: HTTP method.
-        path_template: Path template; None for requests that matched no route.
-        requests: How many arrived.
-        statuses: How many were answered with which status.
+    `path_template` is None for requests that matched no route.
     """
 
     method: str
@@ -70,10 +64,6 @@ BODY_BYTES = 64_000_000
 
 class Recorder:
     """Keeps the last requests and counts all of them.
-
-    Args:
-        history: How many requests are kept.
-        clock: Loop time.
 
     Attributes:
         requests: The ring, oldest first.
@@ -110,13 +100,7 @@ class Recorder:
         self._unweighed = size // 2
 
     def finish(self, number: int, status: int | None, fault: Fault | None) -> None:
-        """Note the answer of a request, which ends it, or the fault that just struck it.
-
-        Args:
-            number: Number of the request; one that has ended is left alone.
-            status: Status of the answer; None while there is none.
-            fault: The fault that struck the request.
-        """
+        """Note the answer of a request, which ends it, or the fault that just struck it."""
         request = self._open.get(number)
         if request is None:
             return
@@ -133,7 +117,7 @@ class Recorder:
             self._end(number, _evolved(request, None, request.fault, self._clock()))
 
     def count(self, template: str | None, method: str | None) -> int:
-        """Return how many requests arrived; None stands for any template or method."""
+        """How many requests arrived; None stands for any template or method."""
         return sum(
             count
             for (path_template, verb), count in self._arrivals.items()
@@ -141,7 +125,7 @@ class Recorder:
         )
 
     def counts(self) -> list[RouteCount]:
-        """Return the counts of every route that was asked, in order of its first request."""
+        """The counts of every route that was asked, in order of its first request."""
         statuses: dict[tuple[str | None, str], dict[int, int]] = {}
         for (template, method, status), count in sorted(
             self._statuses.items(), key=lambda item: item[0][2]

@@ -11,20 +11,18 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from presence_async.simulator.api import Api
-from presence_async.simulator.broadcast import Broadcast
+from presence_async.simulator.api import Api, RateLimiter, WindowKind
 from presence_async.simulator.channels import Channels
 from presence_async.simulator.checks import number, one_of, whole
+from presence_async.simulator.events import Broadcast
 from presence_async.simulator.faults import FaultPlan
 from presence_async.simulator.identity import secret_for, uuid_for
-from presence_async.simulator.limits import RateLimiter, WindowKind
-from presence_async.simulator.listener import is_loopback
 from presence_async.simulator.login import TOKEN_TEMPLATE, Login
 from presence_async.simulator.oauth import Authority, Code, OAuthClient
 from presence_async.simulator.organization import Organization
-from presence_async.simulator.permissions import ALL_PERMISSIONS
-from presence_async.simulator.ports import Ports
+from presence_async.simulator.ports import Ports, is_loopback
 from presence_async.simulator.recorder import RecordedRequest, Recorder, RouteCount
+from presence_async.simulator.services import ALL_PERMISSIONS
 from presence_async.simulator.streaming import Streaming
 from presence_async.simulator.switches import Switches
 
@@ -67,21 +65,16 @@ class Simulator:
         day_limit: Requests a day of one token, as single services have them; None for none.
         rate_window: `rolling`, or `fixed` to full minutes (and days) of the loop's clock.
         token_lifetime: Seconds a token lives.
-        client_id: Id of the built-in OAuth client; by default one from the seed.
-        client_secret: Its secret; by default one from the seed.
-        host: Address to listen on. Beyond loopback the simulator warns: its secrets are no
-            secrets.
-        port: Port of the API, 0 for any.
-        login_port: Port of the login server, 0 for any.
-        streaming_port: Port of the sockets of notification channels, 0 for any.
+        client_id, client_secret: Of the built-in OAuth client; by default from the seed.
+        host: Address to listen on; beyond loopback it warns, for its secrets are none.
+        port, login_port, streaming_port: Ports of the API, of the login server and of the
+            sockets of notification channels; 0 for any.
         wall_clock: Seconds since 1970, for the dates on the wire. Everything relative
             follows the running loop's `time()`.
         permissions: Permissions of the built-in client; by default all.
         ssl_context: Serve https with it.
-        path_prefix: The API sits behind this prefix, as behind a gateway.
-        login_path_prefix: The same for the login server.
-        one_port: Both services share the API's port, as behind the one gateway that the
-            vendor's SDKs can be pointed at.
+        path_prefix, login_path_prefix: API and login server sit behind them, as behind a gateway.
+        one_port: Both services share the API's port, as behind a gateway.
         event_delay: Seconds from a change to its events, or a callable returning them.
         event_loss: Chance of an event being lost on its way to a connected socket.
         socket_lifetime: Seconds until a socket gets its closing notice, followed by the close
@@ -94,10 +87,7 @@ class Simulator:
         channels: The notification channels, for assertions.
         sockets: Their sockets, to be looked at and disturbed.
         broadcast: What carries events to them; counts what was `delivered` and `lost`.
-        client_id: Id of the built-in OAuth client.
-        client_secret: Its secret.
         faults: The scripted failures.
-        switches: The switches in force.
         routes: The names of all routes, method and template, as faults and counts have them.
     """
 
@@ -260,12 +250,9 @@ class Simulator:
         return self.count(TOKEN_TEMPLATE, "POST")
 
     def count(self, template: str | None = None, method: str | None = None) -> int:
-        """Return how many requests arrived at a route.
+        """How many requests arrived at a route, or with None for both at all.
 
-        Args:
-            template: Path template such as `/api/v2/users/{userId}/presences/purecloud` or
-                `/oauth/token`, also with the method in front; None for all.
-            method: HTTP method; None for all.
+        `template` is a path template such as `/oauth/token`, also with the method in front.
         """
         if template is not None and " " in template:
             method, _, template = template.partition(" ")
@@ -281,7 +268,7 @@ class Simulator:
         return self._recorder.listeners
 
     def announcement(self) -> dict[str, Any]:
-        """Return what somebody needs to use the running simulator, as JSON values."""
+        """What somebody needs to use the running simulator, as JSON values."""
         return {
             "base_url": self.base_url,
             "login_url": self.login_url,
@@ -313,27 +300,21 @@ class Simulator:
         """
         if isinstance(permissions, str):
             raise TypeError("permissions must be an iterable of names, not one str")
-        self._authority.add_client(
-            OAuthClient(
-                id=client_id,
-                secret=secret,
-                permissions=ALL_PERMISSIONS if permissions is None else frozenset(permissions),
-                user_id=user_id,
-                redirect_uri=redirect_uri,
-                divisions=None if divisions is None else frozenset(divisions),
-            )
+        self._authority.clients[client_id] = OAuthClient(
+            id=client_id,
+            secret=secret,
+            permissions=ALL_PERMISSIONS if permissions is None else frozenset(permissions),
+            user_id=user_id,
+            redirect_uri=redirect_uri,
+            divisions=None if divisions is None else frozenset(divisions),
         )
 
     def issue_code(
         self, client_id: str, user_id: str, redirect_uri: str, code_challenge: str | None = None
     ) -> str:
-        """Return an authorization code, as if the user had signed in.
+        """An authorization code, as if the user had signed in and been sent to the address.
 
-        Args:
-            client_id: The client it is for.
-            user_id: Who signed in.
-            redirect_uri: Where it was sent to; redeeming it must name the same.
-            code_challenge: The S256 challenge, None without PKCE.
+        Redeeming it must name the same address. `code_challenge` is the S256 challenge of PKCE.
         """
         return self._authority.issue_code(Code(client_id, user_id, redirect_uri, code_challenge))
 
@@ -344,18 +325,15 @@ class Simulator:
         permissions: Iterable[str] | None = None,
         lifetime: float | None = None,
     ) -> str:
-        """Return an access token without a request.
+        """An access token without a request; ValueError for an unknown client.
 
         Args:
             client_id: The client it belongs to; None for the built-in one.
             user_id: Its user; None as with client credentials.
             permissions: What it may do; None for what its client may.
             lifetime: Seconds it lives; None for the usual lifetime.
-
-        Raises:
-            ValueError: For an unknown client.
         """
-        client = self._authority.client(client_id or self.client_id)
+        client = self._authority.clients.get(client_id or self.client_id)
         if client is None:
             raise ValueError(f"no such OAuth client: {client_id!r}")
         return self._authority.issue_token(client, user_id, permissions, lifetime).value
@@ -366,4 +344,4 @@ class Simulator:
 
     def add_assertion(self, assertion: str, org_name: str, user_id: str) -> None:
         """Accept a SAML2 assertion of an organization for a user."""
-        self._authority.add_assertion(assertion, org_name, user_id)
+        self._authority.assertions[assertion, org_name] = user_id

@@ -147,6 +147,8 @@ def _refuse_unsuited(session: aiohttp.ClientSession) -> None:
         )
     loop = asyncio.get_running_loop()
     ours = [name for name in _OURS if name in session.headers]
+    cookies = not isinstance(session.cookie_jar, aiohttp.DummyCookieJar)
+    proxy = getattr(session, "_default_proxy", None)
     unsuited = [
         reason
         for reason, present in (
@@ -154,25 +156,17 @@ def _refuse_unsuited(session: aiohttp.ClientSession) -> None:
             ("belongs to another event loop", getattr(session, "_loop", loop) is not loop),
             ("has raise_for_status", session.raise_for_status is not False),
             ("has a base URL", getattr(session, "_base_url", None) is not None),
-            ("keeps cookies (give it a DummyCookieJar)", _keeps_cookies(session)),
+            ("keeps cookies (give it a DummyCookieJar)", cookies),
             ("has default auth", session.auth is not None),
             ("has trust_env, which sends .netrc credentials", session.trust_env),
             ("does not decompress", not session.auto_decompress),
-            ("has a proxy of its own (give it to the client)", _has_proxy(session)),
+            ("has a proxy of its own (give it to the client)", proxy is not None),
             (f"has default headers that are ours to set ({', '.join(ours)})", bool(ours)),
         )
         if present
     ]
     if unsuited:
         raise ConfigurationError(f"the given ClientSession {', '.join(unsuited)}")
-
-
-def _has_proxy(session: aiohttp.ClientSession) -> bool:
-    return getattr(session, "_default_proxy", None) is not None
-
-
-def _keeps_cookies(session: aiohttp.ClientSession) -> bool:
-    return not isinstance(session.cookie_jar, aiohttp.DummyCookieJar)
 
 
 class Transport:
@@ -213,6 +207,7 @@ class Transport:
         self._session = session
         self._connect_timeout = config.connect_timeout
         self._limit = config.max_response_bytes
+        self._lodgers: list[Socket] = []  # sockets over the caller's connector
         self._untunnelled: dict[str, str] = {}
         self._prepared: dict[int, tuple[Mapping[str, str], CIMultiDict[str]]] = {}
         if config.ssl is not None:
@@ -300,21 +295,37 @@ class Transport:
         Raises:
             PresenceConnectionError: No connection, or it was refused, with `status`.
             PresenceTimeoutError: The connection did not come in time.
+            ConfigurationError: The caller's session has no connection to spare for it.
+            ClosedError: The caller's session was closed.
         """
         own = None if self._connector is None else Connector(self._connect_timeout, limit=1)
         connector = own or self._session.connector
         if connector is None:
             raise ClosedError(_SESSION_CLOSED)
+        if own is None:
+            self._check_room(connector)
         network = {name: value for name, value in self._options.items() if name in _NETWORK}
         fields = CIMultiDict(self._session.headers)
         fields.update(headers)
         socket = Socket(connector, own=own, connect_timeout=self._connect_timeout)
+        if own is None:
+            self._lodgers.append(socket)
         try:
             await socket.open(connect_uri, fields, network)
         except BaseException:
             await socket.aclose()
             raise
         return socket
+
+    def _check_room(self, connector: aiohttp.BaseConnector) -> None:
+        """A socket keeps its connection; with all of them kept, no request would ever go out."""
+        self._lodgers = [socket for socket in self._lodgers if not socket.ended]
+        for limit in (connector.limit, connector.limit_per_host):
+            if 0 < limit <= len(self._lodgers) + 1:
+                raise ConfigurationError(
+                    f"the given ClientSession has a connector for {limit} connections: each "
+                    "WebSocket keeps one, and requests need some"
+                )
 
     def _fields(self, url: str, headers: Mapping[str, str]) -> CIMultiDict[str]:
         """The header fields as aiohttp wants them; those of a token are made once."""

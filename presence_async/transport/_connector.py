@@ -12,8 +12,6 @@ from presence_async.transport._reasons import OnceError
 if TYPE_CHECKING:
     from aiohttp.client_proto import ResponseHandler
 
-__all__ = ["Connector"]
-
 # Aborted connections end in the next turns of the loop; this is only a safety net.
 _ABORT_SECONDS: Final = 1.0
 

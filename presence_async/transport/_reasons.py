@@ -11,8 +11,6 @@ import aiohttp
 
 from presence_async.errors import PresenceConnectionError, PresenceError, PresenceTimeoutError
 
-__all__ = ["SILENT", "OnceError", "is_stale", "proxy_reason", "translated"]
-
 _LOGGER: Final = logging.getLogger("presence_async.transport")
 SILENT: Final = "the server stopped answering"
 

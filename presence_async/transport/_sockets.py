@@ -25,12 +25,11 @@ if TYPE_CHECKING:
     from presence_async.secret import Secret
     from presence_async.transport._connector import Connector
 
-__all__ = ["Socket"]
-
 # Longer messages end the socket; no event is nearly as long.
 _MESSAGE_BYTES: Final = 4_194_304
 _SWITCHED: Final = 101
-_TEXTS: Final = frozenset({aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY})
+_TEXT: Final = aiohttp.WSMsgType.TEXT
+_BINARY: Final = aiohttp.WSMsgType.BINARY
 _EXPECTED: Final = (
     OnceError,
     aiohttp.ClientError,
@@ -71,6 +70,7 @@ class Socket:
             middlewares=(self._switch,),
         )
         self._own = own
+        self.ended = False
         self._transport: asyncio.Transport | None = None
         self._gone: asyncio.Future[None] | None = None
         self._socket: aiohttp.ClientWebSocketResponse[Any] | None = None
@@ -134,7 +134,8 @@ class Socket:
         if socket is None:
             return None
         message = await socket.receive()
-        return message.data if message.type in _TEXTS else None
+        kind = message.type  # of an enum, whose hash is slow
+        return message.data if kind is _TEXT or kind is _BINARY else None
 
     async def send(self, text: str) -> None:
         """Send a text; a socket that is gone swallows it, and whoever reads it will see."""
@@ -150,6 +151,7 @@ class Socket:
                     if self._socket is not None:
                         await self._socket.close()
         finally:
+            self.ended = True
             self._http.detach()
             if self._transport is not None:
                 self._transport.abort()

@@ -19,7 +19,7 @@ from schemathesis.generation import GenerationMode
 from schemathesis.generation.meta import CoveragePhaseData, CoverageScenario
 
 from presence_async.simulator import BUILT_IN_IDS, Simulator, Switches
-from presence_async.simulator.sources import SourceDraft
+from presence_async.simulator.records import SourceDraft
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -24,7 +24,7 @@ from presence_async import (
     SystemPresenceName,
     user_topic,
 )
-from presence_async.notifications import PING, Heartbeat, Pong, read_notification
+from presence_async.notifications import PING, Heartbeat, read_notification
 from presence_async.simulator import Simulator, Switches
 
 if TYPE_CHECKING:
@@ -292,7 +292,7 @@ async def test_events_are_typed(sim: Simulator, client: PresenceClient, listener
 async def test_heartbeat_pong_and_closing_notice(sim: Simulator, listener: Listener) -> None:
     """What the vendor says about the socket is told apart."""
     await listener.socket.send_str(PING)
-    assert isinstance(await listener.next(), Pong)
+    assert isinstance(await listener.next(), Heartbeat)
     assert isinstance(await listener.next(), Heartbeat)
     sim.sockets.notice()
     assert type(await listener.next()) is ClosingNotice
@@ -305,7 +305,7 @@ async def test_whatever_comes_is_read(sim: Simulator, listener: Listener, text: 
     found = await listener.next()
     assert isinstance(found, OtherNotification) is ("result" in text)
     await listener.socket.send_str(PING)
-    assert isinstance(await listener.next(), Pong)
+    assert isinstance(await listener.next(), Heartbeat)
 
 
 async def test_the_address_is_nowhere_to_be_seen(

@@ -1,13 +1,19 @@
-"""The command line as a job runner has it: real processes against a simulator of its own."""
+"""The command line as a job runner has it, against a simulator on a thread of its own.
+
+Whatever is ended, killed, piped or run beside another is a process; where only what a command
+says and its exit code count, it runs in this one.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,10 +21,12 @@ from typing import IO, TYPE_CHECKING, Any, cast
 
 import pytest
 
-from presence_async.simulator import BUILT_IN_IDS
+from presence_async import cli
+from presence_async.simulator import BUILT_IN_IDS, Simulator
+from presence_async.simulator.control import Control
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Coroutine, Iterator, Sequence
 
 ROOT = Path(__file__).parents[2]
 USERS = 600
@@ -60,10 +68,13 @@ class Command(subprocess.Popen[str]):
 
 
 class Site:
-    """A running `simulate` and a folder with a file that moves everyone."""
+    """A running simulator and a folder with a file that moves everyone."""
 
-    def __init__(self, announcement: dict[str, Any], folder: Path) -> None:
+    def __init__(
+        self, announcement: dict[str, Any], folder: Path, said: pytest.CaptureFixture[str]
+    ) -> None:
         self.folder = folder
+        self._said = said
         self._control = http.client.HTTPConnection(
             announcement["control_url"].removeprefix("http://"), timeout=PATIENCE
         )
@@ -122,24 +133,41 @@ class Site:
                 process.kill()
 
     def run(self, *words: str, simulator: str = "sim.json") -> tuple[int, list[str], list[str]]:
-        """Exit code, lines of standard output, lines of standard error."""
-        with self.command(*words, simulator=simulator) as process:
-            return process.end()
+        """Exit code, lines of standard output, lines of standard error; in this process."""
+        self._said.readouterr()
+        code = cli.main([*words, "--simulator", simulator])
+        out, err = self._said.readouterr()
+        return code, out.splitlines(), err.splitlines()
 
 
 JOB = ("bulk-update", "moves.csv", "--journal", "moves.journal", "--settling-time", "0.5")
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
-    """A simulator in a process of its own, without a rate limit."""
-    words = ("simulate", "--users", str(USERS), "--control-port", "0", "--rate-limit", "0")
-    with Command(*words, cwd=tmp_path) as process:
-        site = Site(json.loads(process.out.readline()), tmp_path)
-        yield site
-        site._control.close()
-        process.send_signal(signal.SIGINT)
-        process.communicate(timeout=PATIENCE)
+def site(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Iterator[Site]:
+    """A simulator on a thread of its own, without a rate limit."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+
+    def there(work: Coroutine[Any, Any, Any]) -> None:
+        asyncio.run_coroutine_threadsafe(work, loop).result(PATIENCE)
+
+    simulator = Simulator(users=USERS, rate_limit=None)
+    control = Control(simulator)
+    there(simulator.start())
+    there(control.start())
+    monkeypatch.chdir(tmp_path)
+    site = Site(control.announcement(), tmp_path, capsys)
+    yield site
+    site._control.close()
+    there(control.aclose())
+    there(simulator.aclose())
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join()
+    loop.close()
 
 
 def statuses(lines: Sequence[str]) -> dict[str, int]:
@@ -158,6 +186,21 @@ def test_poll_tells_everyone_and_then_what_changes(site: Site):
         change = json.loads(process.out.readline())
         assert (change["user_id"], change["kind"]) == (user_id, "changed")
         assert change["after"]["presenceDefinition"]["systemPresence"] == "Meal"
+        process.send_signal(signal.SIGINT)
+        assert process.end()[0] == 130
+
+
+def test_watch_tells_each_change_as_it_comes(site: Site):
+    """Over a notification channel, within seconds; Ctrl-C is 130."""
+    with site.command("watch") as process:
+        known: dict[str, Any] = {}
+        while len(known) < USERS or any(one["stale"] for one in known.values()):
+            told = json.loads(process.out.readline())
+            known[told["user_id"]] = told
+        user_id = site.user_ids[5]
+        site.control("PUT", f"/users/{user_id}/presence", {"system_presence": "Meal"})
+        change = json.loads(process.out.readline())
+        assert (change["user_id"], change["kind"], change["stale"]) == (user_id, "changed", False)
         process.send_signal(signal.SIGINT)
         assert process.end()[0] == 130
 

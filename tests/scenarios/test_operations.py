@@ -30,7 +30,7 @@ from presence_async import (
     routes,
 )
 from presence_async.simulator import Simulator, Switches
-from presence_async.simulator.permissions import ALL_PERMISSIONS
+from presence_async.simulator.services import ALL_PERMISSIONS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 import pytest
 from clock import check_no_leftovers
+from histories import CREATE, UPGRADE, World
 from support import client_for
 
 from presence_async import (
@@ -28,10 +29,6 @@ from presence_async.simulator import Fault, Simulator, Switches
 
 if TYPE_CHECKING:
     from presence_async import PresenceStream, StreamEvent
-
-CREATE = "POST /api/v2/notifications/channels"
-ADD = "POST /api/v2/notifications/channels/{channelId}/subscriptions"
-UPGRADE = "GET /channels/{channelId}"
 
 
 async def taken(stream: PresenceStream, seconds: float = 5.0) -> list[StreamEvent]:
@@ -311,52 +308,23 @@ class Watcher:
 async def history(seed: int) -> None:
     """One random history: changes and disturbances; then everything is an event or in a gap."""
     random = Random(seed)  # noqa: S311  # a test that repeats
-    loop: Any = asyncio.get_running_loop()
-    switches = Switches(
-        combined_topics_count=random.choice(["once", "each"]),
-        closing_notice=random.choice(["empty", "full"]),
-        refused_upgrade_status=random.choice([401, 404]),
-        heartbeat_seconds=random.choice([10.0, 30.0]),
-    )
+    world = World(random, users=40)
     async with (
-        Simulator(
-            users=40,
-            seed=seed,
-            switches=switches,
-            token_lifetime=random.choice([600, 86_400]),
-            socket_lifetime=random.choice([None, 900.0]),
-            wall_clock=loop.wall,
-        ) as sim,
+        world.sim as sim,
         client_for(sim) as client,
         client.stream(sim.user_ids) as stream,
     ):
         watcher = Watcher(sim, stream)
         changes: dict[str, tuple[float, str]] = {}
-        disturbances = [
-            sim.sockets.drop,
-            sim.sockets.freeze,
-            sim.sockets.notice,
-            sim.sockets.close,
-            sim.sockets.expire,
-            lambda: sim.sockets.send("{"),
-            lambda: sim.faults.add(Fault(route=UPGRADE, status=random.choice([404, 429, 503]))),
-            lambda: sim.faults.add(Fault(route=UPGRADE, half_open=True)),
-            lambda: sim.faults.add(Fault(route=UPGRADE, stall=True)),
-            lambda: sim.faults.add(Fault(route=CREATE, status=429, retry_after=20)),
-            lambda: sim.faults.add(Fault(route=ADD, drop=random.choice(["before", "after"]))),
-            lambda: sim.faults.add(Fault(route=ADD, status=503, times=3)),
-        ]
-        for step in range(30):
+        for _ in range(30):
             if random.random() < 0.4:
-                random.choice(disturbances)()
+                world.disturb()
             if random.random() < 0.2:
                 user_id = random.choice(sim.user_ids)
                 watcher.follow(user_id)
                 changes.pop(user_id, None)  # nobody owed it to who was not followed
             for user_id in random.sample(sim.user_ids, random.randrange(4)):
-                message = str(step)
-                sim.organization.set_presence(user_id, message=message)
-                changes[user_id] = (loop.time(), message)
+                changes[user_id] = (world.loop.time(), world.change(user_id))
             if random.random() < 0.7:  # else a slow consumer
                 await watcher.take(random.choice([0.01, 0.5, 5, 60, 400]))
             else:

@@ -40,6 +40,8 @@ from presence_async import (
     JobSummary,
     KnownPresence,
     LimiterWaited,
+    LiveChanges,
+    LivePresence,
     Maybe,
     MutableUserPresence,
     Notification,
@@ -58,6 +60,7 @@ from presence_async import (
     PresenceOutcome,
     PresencePoll,
     PresenceSettings,
+    PresenceStore,
     PresenceStream,
     Progress,
     ProxySettings,
@@ -73,6 +76,7 @@ from presence_async import (
     Secret,
     Source,
     StaticToken,
+    StoreStatistics,
     StreamEvent,
     StreamStatistics,
     SystemNotification,
@@ -269,6 +273,33 @@ async def streamer(client: PresenceClient, ids: list[str]) -> None:
         stream.remove(topics=[user_topic("a", "activity")])
         assert_type(stream.statistics, StreamStatistics)
     client.stream([1])  # type: ignore[list-item]
+
+
+async def follower(client: PresenceClient, ids: list[str]) -> None:
+    """A map that keeps itself right, and everything that can be asked of it."""
+    async with client.live(ids, interval=None, reconcile=None) as live:
+        assert_type(live, PresenceStore)
+        await live.ready()
+        assert_type(live["a"], LivePresence)
+        assert_type(live["a"].presence, UcUserPresence | None)
+        assert_type(live["a"].as_of, datetime | None)
+        assert_type(live["a"].origin, Literal["event", "read"] | None)
+        assert_type(live["a"].system_presence, SystemPresenceName | None)
+        assert_type(live.snapshot(), dict[str, LivePresence])
+        assert_type(live.where(system_presence="AVAILABLE", stale=False), list[LivePresence])
+        assert_type(live.counts(), dict[SystemPresenceName | None, int])
+        changes = live.changes(snapshot=True)
+        assert_type(changes, LiveChanges)
+        async for change in changes:
+            assert_type(change, PresenceChange)
+            assert_type(change.stale, bool)
+        row = await live.wait_for("a", lambda row: row.system_presence == "BUSY")
+        assert_type(row, LivePresence)
+        live.add(iter(ids))
+        live.remove({"a"})
+        assert_type(live.statistics, StoreStatistics)
+        assert_type(live.statistics.mode, Literal["notifications", "polling"])
+    client.live([1])  # type: ignore[list-item]
 
 
 async def loader_and_progress(client: PresenceClient, ids: list[str]) -> None:

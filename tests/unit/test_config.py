@@ -404,7 +404,7 @@ TARGET = GET_PRESENCE.request("@evil.test/..", "//evil.test", query=[("a", "#@ev
 @example("https://\u212a.test")
 @example("https://gw.test:443/prefix")
 @example("http://127.0.0.1.evil.test")
-@settings(max_examples=1200)
+@settings(max_examples=500)
 def test_accepted_addresses_read_the_same_to_everyone(url: str):
     """For every accepted address the host aiohttp connects to is the host a reader sees."""
     try:
@@ -792,7 +792,7 @@ def nearly_good(draw: st.DrawFn) -> str:
 
 
 @given(nearly_good())
-@settings(max_examples=500)
+@settings(max_examples=300)
 def test_an_admitted_socket_is_where_every_parser_says(connect_uri: str) -> None:
     """Two parsers agree on scheme, host and port of what is admitted, and both are right."""
     if not REGION.admits_socket(Secret(connect_uri)):

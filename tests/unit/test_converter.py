@@ -147,6 +147,33 @@ def test_good_rows_are_all_decoded():
     assert rows == Rows([UcUserPresence(user_id="u1"), UcUserPresence(user_id="u2")])
 
 
+@pytest.mark.parametrize("cls", [UcUserPresence, PresenceDefinition])
+@pytest.mark.parametrize(
+    "last",
+    [
+        {"id": "c", "selfUri": "/c"},
+        {"id": "c", "selfUri": 3},
+        {"id": "c", "other": 1},
+        {"id": "c"},
+        "id",
+        ["id", "selfUri"],
+    ],
+)
+def test_rows_all_alike_or_but_for_the_last(cls: Any, last: Any):
+    """What is read together comes to the same as what is read one by one."""
+    alike = [{"id": f"a{number}", "selfUri": "/"} for number in range(4)]
+    expected = [structure(dumps(row), cls) for row in alike]
+    failures = 0
+    try:
+        alone = [structure(dumps(last), cls)]
+    except DecodeError:
+        alone, failures = [], 1
+    assert structure_rows(dumps(alike), cls) == Rows(expected)
+    rows = structure_rows(dumps([*alike, last]), cls)
+    assert rows.decoded == expected + alone
+    assert len(rows.failures) == failures
+
+
 def test_bad_rows_cost_no_other_row():
     """Each bad row is a failure with its index, field and id; the others are decoded."""
     answer = [

@@ -25,15 +25,18 @@ class Terminal(io.StringIO):
 
 
 async def test_the_whole_job_fits_one_minute_of_budget() -> None:
-    """5,000 users: listed, read, 500 moved, read again, inside 300 requests."""
+    """5,000 users: listed, read, 500 moved, read again and followed, inside 300 requests."""
     out = io.StringIO()
     assert await simulated_demo(5000, out) == 0
     text = out.getvalue()
     assert "users read         5,000 twice" in text
     assert "changes seen       500 of 500" in text
-    # 50 list + 200 read + 10 write + 1 look-up of Meeting + 3 repeated after a 503
-    assert "requests spent     264; one by one it takes 10,550" in text
-    assert "budget left        36 of 300" in text
+    assert "seen live          12 changes of 500 users" in text
+    assert text.count("  Meeting -> ") == 12
+    # 50 list + 200 read + 10 write + 1 look-up of Meeting + 3 repeated after a 503, and live:
+    # 10 read + a channel + its subscriptions
+    assert "requests spent     276; one by one it takes 10,550" in text
+    assert "budget left        24 of 300" in text
     assert "0 waits for the budget, 3 retries" in text
 
 

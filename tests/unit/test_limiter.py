@@ -152,7 +152,7 @@ def check_windows(arrivals: list[float], limit: int) -> None:
         assert most_in_fixed(arrivals, phase + 0.25) <= limit
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_no_window_at_the_server_exceeds_the_limit_at_full_speed(seed: int):
     """300 a minute with jitter: rolling, fixed and whole-second windows hold, at 98 %."""
 
@@ -166,7 +166,7 @@ def test_no_window_at_the_server_exceeds_the_limit_at_full_speed(seed: int):
     dry(main())
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_no_window_is_exceeded_when_answers_are_lost(seed: int):
     """A tenth of the answers lost and a tenth never sent: the windows hold all the same."""
 
@@ -404,9 +404,7 @@ class _LimiterMachine(RuleBasedStateMachine):
         self.loop.close()
 
 
-_LimiterMachine.TestCase.settings = settings(
-    max_examples=120, stateful_step_count=40, deadline=None
-)
+_LimiterMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
 TestLimiterMachine = _LimiterMachine.TestCase
 TestLimiterMachine.__doc__ = "Any sequence of events leaves order, numbers and timers right."
 
@@ -788,12 +786,12 @@ async def test_the_timer_keeps_no_context_variables_of_the_call_that_set_it():
 
 
 @pytest.mark.parametrize("order", [iter, reversed, lambda tasks: dice(1).sample(tasks, len(tasks))])
-async def test_twenty_thousand_waiters_come_and_go(order: Callable[[Any], Any]):
+async def test_ten_thousand_waiters_come_and_go(order: Callable[[Any], Any]):
     """All are queued and all leave, first, last or any first, within moments."""
     limiter = new_limiter(300, spent=300)
-    tasks = [waiting(limiter) for _ in range(20_000)]
+    tasks = [waiting(limiter) for _ in range(10_000)]
     await turns()
-    assert limiter.status().waiting == 20_000
+    assert limiter.status().waiting == 10_000
     await ended(*order(tasks))
     assert limiter.status() == attrs.evolve(limiter.status(), waiting=0, in_flight=300, remaining=0)
     assert timers(asyncio.get_running_loop()) == []

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import asyncio
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from support import client_for
 
-from presence_async import InvalidRequestError, PresenceClient, StaticToken
+from presence_async import ClosedError, InvalidRequestError, PresenceClient, StaticToken
 from presence_async.simulator import Fault
 
 if TYPE_CHECKING:
@@ -41,3 +42,26 @@ async def test_the_forecast_uses_the_measured_latency(sim: Simulator) -> None:
         await client.sources.list()
         assert client.forecast(50).latency == pytest.approx(7 / 8, abs=0.01)
     assert client.forecast(50).latency == pytest.approx(7 / 8, abs=0.01)
+
+
+@pytest.mark.parametrize("lane", [None, "interactive"])
+async def test_the_lanes_of_a_live_store(sim: Simulator, lane: Any) -> None:
+    """Reads in bulk, sweeps in polling, unless the lane is given; closing the client ends it."""
+    async with client_for(sim) as client:
+        derived = client if lane is None else client.with_options(lane=lane)
+        async with derived.live(sim.user_ids, reconcile=5) as live:
+            await live.ready()
+            assert [partial_of(send) for send in live._reads._sends] == (
+                ["bulk", "polling"] if lane is None else [lane, lane]
+            )
+            await asyncio.sleep(10)
+            assert live.statistics.sweeps == 1
+            assert len(live) == 120
+            await client.aclose()
+            with pytest.raises(ClosedError, match="client is closed"):
+                await live.ready()
+
+
+def partial_of(send: Any) -> Any:
+    """The lane of a way to send."""
+    return send.keywords["options"].lane

@@ -14,6 +14,7 @@ from presence_async import (
     ActivityNotification,
     ClosingNotice,
     DecodeError,
+    Folded,
     IntegrationPresenceNotification,
     InvalidRequestError,
     OtherNotification,
@@ -27,12 +28,12 @@ from presence_async.models import SystemMessageEvent
 from presence_async.notifications import (
     TOPICS_PER_CHANNEL,
     Heartbeat,
-    Pong,
     check_topic,
     check_topics,
     read_notification,
     single_topics,
     split_topic,
+    topic_key,
 )
 
 USER = "4c6a2b31-0c8c-4f6e-9c3f-9f2c1f0a7b11"
@@ -141,6 +142,12 @@ def test_names_count_once_in_any_case() -> None:
     assert caught.value.field == "topics"
 
 
+def test_a_name_that_is_its_own_key_is_not_copied() -> None:
+    """There are thousands of them."""
+    assert topic_key(USER) is USER
+    assert topic_key(USER.upper()) == USER
+
+
 def test_endless_names_are_not_all_taken() -> None:
     """Counting stops at the first name too many."""
     with pytest.raises(InvalidRequestError):
@@ -243,14 +250,18 @@ def test_unknown_topics_are_handed_on(topic: str, user_id: str | None) -> None:
     assert (found.topic, found.body, found.user_id) == (topic, [1, {"a": None}], user_id)
 
 
-@pytest.mark.parametrize(
-    ("message", "kind"),
-    [("WebSocket Heartbeat", Heartbeat), ("pong", Pong), ("Pong", Pong), (None, Heartbeat)],
-)
-def test_heartbeat_and_pong(message: Any, kind: type) -> None:
-    """Both come as channel metadata; what is no pong is a heartbeat."""
-    assert type(read_notification(frame("channel.metadata", {"message": message}))) is kind
-    assert type(read_notification(frame("Channel.Metadata", message))) is Heartbeat
+@pytest.mark.parametrize("body", [{"message": "WebSocket Heartbeat"}, {"message": "pong"}, None])
+def test_heartbeat_and_pong(body: Any) -> None:
+    """Both come as channel metadata, and say that the socket is alive."""
+    assert type(read_notification(frame("Channel.Metadata", body))) is Heartbeat
+
+
+@pytest.mark.parametrize("name", ["v2.system.no_longer_subscribed.canary", "V2.SYSTEM.x.canary"])
+def test_the_id_of_a_channel_is_not_shown(name: str) -> None:
+    """Who knows it can listen; a user's id is no secret."""
+    found = read_notification(frame(name, {"channelId": "canary", "data": {"id": "canary"}}))
+    assert "canary" not in repr([found, Folded(name, 2)])
+    assert USER in repr(read_notification(frame(f"v2.users.{USER}.x")))
 
 
 @pytest.mark.parametrize("body", [None, {}, [], "closing", {"channelId": 5}])

@@ -5,36 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from presence_async.simulator.operations import (
-    bulk,
     channels,
     definitions,
     injection,
-    legacy_definitions,
     presences,
-    primary_source,
-    settings,
     sources,
-    teams,
     users,
 )
 
 if TYPE_CHECKING:
-    from presence_async.simulator.routes import Route
+    from presence_async.simulator.services import Route
     from presence_async.simulator.switches import Switches
 
 
 def all_routes(switches: Switches) -> tuple[Route, ...]:
-    """Return every operation; the removed Teams path only when its switch is on."""
-    routes = (
-        *presences.ROUTES,
-        *bulk.ROUTES,
-        *primary_source.ROUTES,
-        *definitions.ROUTES,
-        *legacy_definitions.ROUTES,
-        *sources.ROUTES,
-        *settings.ROUTES,
-        *injection.ROUTES,
-        *users.ROUTES,
-        *channels.ROUTES,
-    )
-    return (*routes, *teams.ROUTES) if switches.microsoft_teams_route else routes
+    """Every operation; the removed Teams path only when its switch is on."""
+    areas = (presences, definitions, sources, injection, users, channels)
+    routes = tuple(route for area in areas for route in area.ROUTES)
+    return (*routes, presences.TEAMS) if switches.microsoft_teams_route else routes

@@ -6,23 +6,23 @@ channel and of a listed topic are as recorded in March 2022.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from presence_async.simulator.bodies import Fields
-from presence_async.simulator.dates import wire_date
 from presence_async.simulator.errors import bad_request
-from presence_async.simulator.exchange import Answer, Call, json_answer
-from presence_async.simulator.routes import Route
-from presence_async.simulator.topics import EXPANSIONS, available_topics
+from presence_async.simulator.events import EXPANSIONS, available_topics
+from presence_async.simulator.exchange import Answer, Call, Fields
+from presence_async.simulator.records import wire_date
+from presence_async.simulator.services import Route
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterator
 
     from presence_async.simulator.channels import Channel, Rejection
 
 
 def _connect_uri(call: Call, channel: Channel) -> str:
-    """Return the address of a socket, on the host the client knows if we listen on all."""
+    """The address of a socket, on the host the client knows if we listen on all."""
     uri = call.channels.connect_uri(channel)
     host, colon, port = call.exchange.headers.get("Host", "").rpartition(":")
     known = host if colon and port.isdigit() else host + colon + port
@@ -40,11 +40,11 @@ def _shape(call: Call, channel: Channel) -> dict[str, Any]:
     }
 
 
-def _create(call: Call) -> Answer:
-    return json_answer(_shape(call, call.channels.create(call.token)))
+def _create(call: Call) -> dict[str, Any]:
+    return _shape(call, call.channels.create(call.token))
 
 
-def _list(call: Call) -> Answer:
+def _list(call: Call) -> dict[str, Any]:
     """Show the channels of the token, or of all tokens of its user and application.
 
     "Channel Ids for other access tokens will not be shown, but will be presented to show their
@@ -57,24 +57,16 @@ def _list(call: Call) -> Answer:
             entities.append(_shape(call, channel))
         elif whose == "oauthclient":
             entities.append({"expires": wire_date(channel.expires)})
-    return json_answer({"entities": entities})
-
-
-def _head(call: Call) -> Answer:
-    _channel(call)
-    return Answer(200)
+    return {"entities": entities}
 
 
 def _channel(call: Call) -> Channel:
     return call.channels.get(call.path[0], call.token)
 
 
-def _topic_json(name: str, *, with_state: bool) -> dict[str, Any]:
-    """Return a subscribed topic; recorded entries have their `id` only."""
-    shape: dict[str, Any] = {"id": name}
-    if with_state:
-        shape["state"] = "Permitted"
-    return shape
+def _head(call: Call) -> Answer:
+    _channel(call)
+    return Answer(200)
 
 
 def _rejected_json(rejection: Rejection) -> dict[str, Any]:
@@ -88,37 +80,27 @@ def _rejected_json(rejection: Rejection) -> dict[str, Any]:
     return shape
 
 
-def _get_subscriptions(call: Call) -> Answer:
-    topics = _channel(call).topics
-    return json_answer({"entities": [_topic_json(name, with_state=False) for name in topics]})
+def _get_subscriptions(call: Call) -> dict[str, Any]:
+    return {"entities": [{"id": name} for name in _channel(call).topics]}
 
 
-def _names(call: Call) -> Iterable[str]:
-    items = call.json()
-    if not isinstance(items, list):
-        raise bad_request("body must be an array")
-    for item in items:
+def _names(call: Call) -> Iterator[str]:
+    for item in call.items():
         fields = Fields(item, call.switches, "item")
         fields.check_texts("state", "rejectionReason", "selfUri")
         yield fields.required_text("id")
 
 
-def _subscribe(call: Call, *, replace: bool) -> Answer:
+def _subscribe(call: Call, *, replace: bool) -> dict[str, Any]:
     channel = _channel(call)
     ignore_errors = call.query().boolean("ignoreErrors", default=False)
     rejections = call.channels.subscribe(
         channel, list(_names(call)), call.token, replace=replace, ignore_errors=ignore_errors
     )
-    entities = [_topic_json(name, with_state=ignore_errors) for name in channel.topics]
-    return json_answer({"entities": entities + [_rejected_json(one) for one in rejections]})
-
-
-def _add_subscriptions(call: Call) -> Answer:
-    return _subscribe(call, replace=False)
-
-
-def _replace_subscriptions(call: Call) -> Answer:
-    return _subscribe(call, replace=True)
+    # Recorded entries have their `id` only.
+    state = {"state": "Permitted"} if ignore_errors else {}
+    entities = [{"id": name} | state for name in channel.topics]
+    return {"entities": entities + [_rejected_json(one) for one in rejections]}
 
 
 def _delete_subscriptions(call: Call) -> Answer:
@@ -126,7 +108,7 @@ def _delete_subscriptions(call: Call) -> Answer:
     return Answer(call.switches.subscriptions_delete_status)
 
 
-def _available(call: Call) -> Answer:
+def _available(call: Call) -> dict[str, Any]:
     query = call.query()
     expansions = query.array("expand")
     for name in expansions:
@@ -136,20 +118,20 @@ def _available(call: Call) -> Answer:
     topics = available_topics(
         frozenset(expansions), permission_needed=call.switches.presence_topic_permission
     )
-    return json_answer({"entities": topics})
+    return {"entities": topics}
 
 
 _LIST = "/api/v2/notifications/channels"
-_ONE = "/api/v2/notifications/channels/{channelId}"
-_SUBSCRIPTIONS = "/api/v2/notifications/channels/{channelId}/subscriptions"
+_ONE = f"{_LIST}/{{channelId}}"
+_SUBSCRIPTIONS = f"{_ONE}/subscriptions"
 
 ROUTES = (
     Route("POST", _LIST, _create, bodyless=True),
     Route("GET", _LIST, _list),
     Route("HEAD", _ONE, _head),
     Route("GET", _SUBSCRIPTIONS, _get_subscriptions),
-    Route("POST", _SUBSCRIPTIONS, _add_subscriptions),
-    Route("PUT", _SUBSCRIPTIONS, _replace_subscriptions),
+    Route("POST", _SUBSCRIPTIONS, partial(_subscribe, replace=False)),
+    Route("PUT", _SUBSCRIPTIONS, partial(_subscribe, replace=True)),
     Route("DELETE", _SUBSCRIPTIONS, _delete_subscriptions),
     Route("GET", "/api/v2/notifications/availabletopics", _available),
 )

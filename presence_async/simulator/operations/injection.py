@@ -11,68 +11,37 @@ from __future__ import annotations
 import contextlib
 from typing import Any
 
-import attrs
-
-from presence_async.simulator.bodies import Fields
 from presence_async.simulator.definitions import canonical
 from presence_async.simulator.errors import ApiError, bad_request, not_found
-from presence_async.simulator.exchange import Answer, Call, json_answer
+from presence_async.simulator.exchange import Answer, Call, Fields, json_answer
 from presence_async.simulator.operations.presences import check_message
-from presence_async.simulator.permissions import (
-    INTEGRATION_PRESENCE_EDIT,
-    PRESENCE_INJECT,
-    needs_any,
-)
-from presence_async.simulator.presences import PURECLOUD, source_key
-from presence_async.simulator.routes import Route
+from presence_async.simulator.records import PURECLOUD, source_key
+from presence_async.simulator.services import Route, needs_any
 
 EVENTS_PER_CALL = 100
 
 
-@attrs.frozen(kw_only=True)
-class _Event:
-    """One presence event of a registered source."""
-
-    event_id: str
-    user_id: str
-    source_id: str
-    definition_id: str | None
-    message: str | None
-
-
-@attrs.frozen(kw_only=True)
-class _Report:
-    """What an integration says about the person with an email address."""
-
-    email: str
-    presence: str
-    message: str | None
-
-
-def _events(call: Call) -> list[_Event]:
+def _events(call: Call) -> list[Fields]:
     body = call.json()
     values = body.get("userPresenceEvents") if isinstance(body, dict) else None
     if not isinstance(values, list):
         raise bad_request("body.userPresenceEvents must be an array")
     if len(values) > EVENTS_PER_CALL:
         raise bad_request(f"At most {EVENTS_PER_CALL} events are allowed, got {len(values)}")
-    return [_event(call, value) for value in values]
+    return [_checked(call, value) for value in values]
 
 
-def _event(call: Call, value: Any) -> _Event:
+def _checked(call: Call, value: Any) -> Fields:
+    """An event whose fields are of the right types, and there if they are required."""
     fields = Fields(value, call.switches, "event")
     fields.check_date("eventDateTime")
-    fields.required_text("eventDateTime")
-    return _Event(
-        event_id=fields.required_text("eventId"),
-        user_id=call.user_id(fields.required_text("userId")),
-        source_id=fields.required_text("sourceId"),
-        definition_id=fields.text("presenceDefinitionId"),
-        message=fields.text("message"),
-    )
+    for name in ("eventDateTime", "eventId", "userId", "sourceId"):
+        fields.required_text(name)
+    fields.check_texts("presenceDefinitionId", "message")
+    return fields
 
 
-def _post_events(call: Call) -> Answer:
+def _post_events(call: Call) -> dict[str, Any]:
     # All events are read before the first one changes anything; after that each one is
     # applied or refused by itself.
     errors = []
@@ -81,23 +50,23 @@ def _post_events(call: Call) -> Answer:
             _apply(call, event)
         except ApiError as error:
             # None of the refusals goes away by sending the event again.
-            refusal = {"eventId": event.event_id, "message": error.message, "retryable": False}
-            errors.append(refusal)
-    return json_answer({"errors": errors})
+            refusal = {"eventId": event.text("eventId"), "message": error.message}
+            errors.append(refusal | {"retryable": False})
+    return {"errors": errors}
 
 
-def _apply(call: Call, event: _Event) -> None:
+def _apply(call: Call, event: Fields) -> None:
     organization = call.organization
-    organization.user(event.user_id)
-    organization.source_store.usable(event.source_id)
-    if event.definition_id is not None:
-        organization.usable_definition(event.definition_id)
-    check_message(call, event.message)
-    if event.definition_id is None and event.message is None:
-        return
-    organization.set_presence(
-        event.user_id, event.definition_id, source=event.source_id, message=event.message
-    )
+    user_id = call.user_id(event.required_text("userId"))
+    source_id = event.required_text("sourceId")
+    definition_id, message = event.text("presenceDefinitionId"), event.text("message")
+    organization.user(user_id)
+    organization.source_store.usable(source_id)
+    if definition_id is not None:
+        organization.usable_definition(definition_id)
+    check_message(call, message)
+    if definition_id is not None or message is not None:
+        organization.set_presence(user_id, definition_id, source=source_id, message=message)
 
 
 def _put_third_party(call: Call) -> Answer:
@@ -106,10 +75,7 @@ def _put_third_party(call: Call) -> Answer:
     # Any other name stands for an integration, and for an ad hoc source of that name.
     if registered or source_key(integration_id) == source_key(PURECLOUD):
         raise not_found("integration", integration_id)
-    items = call.json()
-    if not isinstance(items, list):
-        raise bad_request("body must be an array")
-    for report in [_report(call, item) for item in items]:
+    for report in [_report(call, item) for item in call.items()]:
         # The answer promises nothing: unknown addresses, texts that are no system presence
         # and messages too long change nothing, and nobody is told.
         with contextlib.suppress(ApiError):
@@ -117,36 +83,31 @@ def _put_third_party(call: Call) -> Answer:
     return json_answer("Accepted", 202)
 
 
-def _report(call: Call, value: Any) -> _Report:
+def _report(call: Call, value: Any) -> Fields:
+    """An integration's word about the person with an email address, checked."""
     fields = Fields(value, call.switches, "item")
     fields.check_date("dateModified")
-    return _Report(
-        email=fields.required_text("email"),
-        presence=fields.required_text("presence"),
-        message=fields.text("message"),
-    )
+    fields.required_text("email")
+    fields.required_text("presence")
+    fields.check_texts("message")
+    return fields
 
 
-def _ingest(call: Call, integration_id: str, report: _Report) -> None:
+def _ingest(call: Call, integration_id: str, report: Fields) -> None:
     organization = call.organization
-    user = organization.user_by_email(report.email)
-    built_in = organization.definition_store.built_in(canonical(report.presence))
+    user = organization.user_by_email(report.required_text("email"))
+    system_presence = canonical(report.required_text("presence"))
+    built_in = organization.definition_store.built_in(system_presence)
     definition = organization.usable_definition(built_in.id)
-    check_message(call, report.message)
-    organization.set_presence(user.id, definition.id, source=integration_id, message=report.message)
+    message = report.text("message")
+    check_message(call, message)
+    organization.set_presence(user.id, definition.id, source=integration_id, message=message)
 
+
+_EVENTS = "/api/v2/events/users/presence"
+_THIRD_PARTY = "/api/v2/integrations/unifiedcommunications/{ucIntegrationId}/thirdpartypresences"
 
 ROUTES = (
-    Route(
-        "POST",
-        "/api/v2/events/users/presence",
-        _post_events,
-        needs_any(PRESENCE_INJECT),
-    ),
-    Route(
-        "PUT",
-        "/api/v2/integrations/unifiedcommunications/{ucIntegrationId}/thirdpartypresences",
-        _put_third_party,
-        needs_any(INTEGRATION_PRESENCE_EDIT),
-    ),
+    Route("POST", _EVENTS, _post_events, needs_any("presence:userPresence:inject")),
+    Route("PUT", _THIRD_PARTY, _put_third_party, needs_any("integration:presence:edit")),
 )

@@ -2,73 +2,57 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
-
-import attrs
 
 from presence_async.simulator.definitions import ALL_DIVISIONS, current_json, legacy_json
 from presence_async.simulator.errors import ApiError, bad_request
-from presence_async.simulator.exchange import Answer, Call, json_answer
-from presence_async.simulator.paging import page_json
-from presence_async.simulator.people import user_json
-from presence_async.simulator.routes import Route
+from presence_async.simulator.records import user_json
+from presence_async.simulator.services import Route
 
 if TYPE_CHECKING:
-    from presence_async.simulator.people import User
-    from presence_async.simulator.queries import Query
+    from presence_async.simulator.exchange import Call, Query
+    from presence_async.simulator.records import User
 
 INTEGRATION_SOURCES = ("MicrosoftTeams", "ZoomPhone", "EightByEight", "RingCentral")
 _STATES = ("active", "inactive", "deleted", "any")
 _WITH_INTEGRATION = 100
 
 
-@attrs.frozen
-class _Expansion:
-    """What the caller wants to see beside the plain user."""
-
-    names: frozenset[str]
-    integration: str | None
-
-    @property
-    def integrated(self) -> bool:
-        """Whether integration presences are asked for in either documented way."""
-        asked = self.names & {"presence", "integrationPresence"}
-        return self.integration is not None and bool(asked)
-
-
-def _expansion(query: Query) -> _Expansion:
+def _expansion(query: Query) -> tuple[frozenset[str], str | None]:
+    """What is wanted beside the plain user; integration presences in either documented way."""
+    names = frozenset(query.array("expand"))
     integration = query.choice("integrationPresenceSource", INTEGRATION_SOURCES)
-    return _Expansion(frozenset(query.array("expand")), integration)
+    asked = names & {"presence", "integrationPresence"}
+    return names, integration if asked else None
 
 
-def _shape(call: Call, user: User, expansion: _Expansion) -> dict[str, Any]:
+def _shape(
+    call: Call, user: User, names: frozenset[str], integration: str | None
+) -> dict[str, Any]:
     organization = call.organization
     shape = user_json(user, organization.division_json())
-    if "presence" in expansion.names:
+    if "presence" in names:
         visible = organization.visible_presence(user.id)
         shape["presence"] = organization.presence_json(user.id, visible)
-    if expansion.integrated and expansion.integration is not None:
-        presence = organization.find_presence(user.id, expansion.integration)
+    if integration is not None:
+        presence = organization.find_presence(user.id, integration)
         if presence is not None:
             shape["integrationPresence"] = organization.presence_json(user.id, presence)
     return shape
 
 
-def _list(call: Call) -> Answer:
+def _list(call: Call) -> dict[str, Any]:
     query = call.query()
-    expansion = _expansion(query)
-    number = query.integer("pageNumber", 1)
+    names, integration = _expansion(query)
     size = query.integer("pageSize", 25, call.switches.users_max_page_size)
-    if expansion.integrated and size > _WITH_INTEGRATION:
+    if integration is not None and size > _WITH_INTEGRATION:
         raise bad_request(f"pageSize is at most {_WITH_INTEGRATION} with integration presences")
-    state = query.choice("state", _STATES) or "active"
-    order = query.order()
-    users = _selected(call, query.array("id"), state)
-    if order == "descending":
+    users = _selected(call, query.array("id"), query.choice("state", _STATES) or "active")
+    if query.order() == "descending":
         users = users[::-1]
-    shown = users[(number - 1) * size : number * size]
-    entities = [_shape(call, user, expansion) for user in shown]
-    return json_answer(page_json(entities, len(users), number, size, "/api/v2/users"))
+    shape = partial(_shape, call, names=names, integration=integration)
+    return query.page(users, shape, size, "/api/v2/users")
 
 
 def _selected(call: Call, ids: list[str], state: str) -> list[User]:
@@ -80,25 +64,24 @@ def _selected(call: Call, ids: list[str], state: str) -> list[User]:
     return sorted(matching, key=lambda user: (user.name, user.id))
 
 
-def _me(call: Call) -> Answer:
+def _me(call: Call) -> dict[str, Any]:
     if call.token.user_id is None:
-        raise ApiError(
-            400, "not.a.user", "This request requires a user context. Client credentials cannot."
-        )
-    expansion = _expansion(call.query())
+        message = "This request requires a user context. Client credentials cannot."
+        raise ApiError(400, "not.a.user", message)
+    names, integration = _expansion(call.query())
     user = call.organization.user(call.token.user_id)
-    shape = _shape(call, user, expansion)
+    shape = _shape(call, user, names, integration)
     listing = call.organization.definition_store.listing
-    if "presencedefinitions" in expansion.names:
+    if "presencedefinitions" in names:
         records = listing(deactivated=False, family="legacy")
         shape["presenceDefinitions"] = [legacy_json(record, None) for record in records]
-    if "divisionedpresencedefinitions" in expansion.names:
+    if "divisionedpresencedefinitions" in names:
         records = listing(deactivated=False, family="current")
         visible = (ALL_DIVISIONS, call.organization.division_id)
         shape["divisionedPresenceDefinitions"] = [
             current_json(record, None) for record in records if record.division_id in visible
         ]
-    return json_answer(shape)
+    return shape
 
 
 ROUTES = (

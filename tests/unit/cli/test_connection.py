@@ -1,4 +1,4 @@
-"""Where a command connects to."""
+"""Where a command connects to, and whom it is about."""
 
 from __future__ import annotations
 
@@ -10,19 +10,26 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from presence_async import ConfigurationError
-from presence_async.cli.connection import ENVIRONMENT, add_connection, connect
+from presence_async.cli.connection import add_connected, add_users, connect, everyone, ids_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from presence_async import PresenceClient
     from presence_async.simulator import Simulator
+
+
+def parser() -> argparse.ArgumentParser:
+    """Of a command about users."""
+    commands = argparse.ArgumentParser().add_subparsers()
+    made = add_connected(commands, "do", what="does it", description="It does it.")
+    add_users(made)
+    return made
 
 
 def options(*words: str) -> argparse.Namespace:
     """Parsed options."""
-    parser = argparse.ArgumentParser()
-    add_connection(parser)
-    return parser.parse_args(words)
+    return parser().parse_args(words)
 
 
 @pytest.fixture(autouse=True)
@@ -63,5 +70,23 @@ def test_the_environment_is_the_default(monkeypatch: pytest.MonkeyPatch):
     }
     for name, value in values.items():
         monkeypatch.setenv(name, value)
-        assert name in ENVIRONMENT
+        assert name in parser().format_help()
     assert "api.mypurecloud.de" in repr(connect(options()))
+
+
+async def test_everyone_is_by_name(sim: Simulator, client: PresenceClient):
+    """Whoever gives no ids means everybody there is."""
+    assert ids_of(options()) is None
+    names = {user.id: user.name for user in sim.organization.users.values()}
+    assert await everyone(client) == names
+
+
+def test_ids_are_words_or_lines(tmp_path: Path):
+    """A few are typed, many are in a file; both at once is a mistake."""
+    (tmp_path / "ids").write_text("a\n\n b \n", encoding="utf-8")
+    assert ids_of(options("--ids", str(tmp_path / "ids"))) == ["a", "b"]
+    assert ids_of(options("a", "b")) == ["a", "b"]
+    with pytest.raises(ConfigurationError, match="USER_ID and --ids"):
+        ids_of(options("a", "--ids", "x"))
+    with pytest.raises(ConfigurationError, match="standard input"):
+        ids_of(options("--ids", "-", "--simulator", "-"))

@@ -132,7 +132,7 @@ async def test_nobody_to_poll_ends_at_once(sim: Simulator, sim_file: str, tmp_pa
 async def test_polling_nobody_for_ever_is_refused(sim: Simulator, sim_file: str, tmp_path: Path):
     """An empty file of ids is a mistake that nobody would ever notice."""
     (tmp_path / "ids").write_text("\n \n", encoding="utf-8")
-    with pytest.raises(ConfigurationError, match="there is nobody to poll"):
+    with pytest.raises(ConfigurationError, match="there is nobody to follow"):
         await polling.run(options("--simulator", sim_file, "--ids", str(tmp_path / "ids")))
 
 
@@ -194,6 +194,7 @@ def test_the_options_that_are_not_given():
     """Everyone of the environment's organization, every two minutes, for ever."""
     assert vars(options()) == {
         "command": "poll",
+        "user_ids": [],
         "ids": None,
         "interval": 120.0,
         "once": False,
@@ -209,7 +210,7 @@ def test_the_help_names_everything(capsys: pytest.CaptureFixture[str]):
         cli.main(["poll", "--help"])
     assert ended.value.code == 0
     text = capsys.readouterr().out
-    for name in vars(options()).keys() - {"command"}:
+    for name in vars(options()).keys() - {"command", "user_ids"}:
         assert f"--{name}" in text
     assert "exit codes:" in text
     assert "GENESYSCLOUD_REGION" in text

@@ -106,6 +106,7 @@ def test_a_change_as_json():
         },
         "seen_at": "2026-01-01T12:00:00+00:00",
         "age": 1.5,
+        "stale": False,
         "error": None,
         "http_status": None,
         "code": None,
@@ -135,6 +136,8 @@ def test_an_error_as_json():
         ({"after": UcUserPresence(message="x")}, 'u d2 -> "x"'),
         ({"kind": "first", "after": UcUserPresence()}, "u as it is"),
         ({"kind": "fresh", "before": AFTER}, 'u Meal "back at 2" (fresh again)'),
+        ({"kind": "fresh", "after": None}, "u d2 -> no presence (fresh again)"),
+        ({"kind": "stale", "after": BEFORE, "stale": True}, "u d2 (stale)"),
         (
             {"kind": "stale", "after": BEFORE, "error": PresenceConnectionError("gone")},
             "u d2 (stale: gone)",

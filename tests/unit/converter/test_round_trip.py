@@ -94,7 +94,7 @@ def instances(cls: type[Any], depth: int = 2) -> st.SearchStrategy[Any]:
 
 @pytest.mark.parametrize("cls", MODELS)
 @given(data=st.data())
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
 def test_every_model_survives_a_round_trip(cls: type[Any], data: st.DataObject):
     """Writing and reading back gives an equal model and the same JSON, whatever it holds."""
     model = data.draw(instances(cls))

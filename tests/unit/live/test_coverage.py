@@ -1,8 +1,5 @@
 """Topics, granted or not, covered or in a gap."""
 
-import pytest
-
-from presence_async.errors import InvalidRequestError
 from presence_async.live.coverage import Coverage
 from presence_async.live.outputs import Gap, Rejected
 from presence_async.models import ChannelTopic
@@ -52,7 +49,7 @@ def test_gaps_are_told_apart_by_their_start():
     """Topics added later have a gap of their own."""
     coverage = granted("a")
     coverage.lose(5)
-    assert coverage.change(["A", "b"], 6) == (True, False)
+    assert coverage.change(["A", "b"], (), 6) == (True, False)
     coverage.grant(coverage.wanted, (), 7)
     assert coverage.cover(8) == [Gap(5, 8, ("A",)), Gap(6, 8, ("b",))]
 
@@ -62,18 +59,35 @@ def test_removed_topics_leave_nothing_behind():
     coverage = granted("a", "b", "c")
     coverage.lose(5)
     asked = tuple(coverage.wanted)
-    assert coverage.change(["b"], 6) == (False, True)
+    assert coverage.change(["b"], (), 6) == (False, True)
     coverage.grant(asked, (), 7)
     assert coverage.cover(8) == [Gap(5, 8, ("b",))]
     assert coverage.covered == ("b",)
 
 
-def test_bad_topics_change_nothing():
-    """A topic that cannot be is refused before anything happens."""
-    coverage = granted("a")
-    with pytest.raises(InvalidRequestError):
-        coverage.change(["b", "channel.metadata"], 6)
+def test_what_was_removed_has_to_be_granted_again():
+    """Also if the call that asked for it is answered after that."""
+    coverage = granted("a", "b")
+    coverage.change(["a"], (), 6)
+    coverage.change(["a", "b"], (), 7)
+    assert coverage.cover(8) == []
+    coverage.change(["a"], (), 9)
+    coverage.grant(["a", "b"], (), 9)
+    coverage.change(["a", "b"], (), 10)
+    assert coverage.cover(11) == []
+    assert coverage.uncovered == ("b",)
+
+
+def test_topics_that_come_again_are_in_a_gap():
+    """Nobody heard them in between; what is not subscribed has to be, and is told anew."""
+    coverage = granted("a", "b", "c")
+    no = ChannelTopic(id="b", state="Rejected")
+    coverage.grant(coverage.wanted, [no], 2)
+    assert coverage.change(["a", "b", "c"], ["C"], 6) == (False, False)
     assert coverage.covered == ("a",)
+    assert coverage.cover(6) == [Gap(6, 6, ("c",))]
+    assert coverage.change(["a", "b", "c"], ["b"], 7) == (True, False)
+    assert coverage.grant(coverage.wanted, [no], 8) == [Rejected((no,))]
 
 
 def test_a_rejection_is_told_once():

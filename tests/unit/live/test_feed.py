@@ -97,7 +97,10 @@ async def test_each_channel_says_who_it_is(heard: Heard) -> None:
     feed = heard.feed
     assert (feed.channels, feed.live, feed.requests, feed.gaps) == (2, 2, 8, 2)
     heard.world.sockets[1].end()
+    await asyncio.sleep(0.1)
+    assert [feed.uncovered(number) for number in (None, 1, 2)] == [[C], [], [C]]
     await asyncio.sleep(30)
+    assert feed.uncovered() == []
     lost, live, gap = heard.taken()
     assert (type(lost), lost.channel, live, gap.topics) == (Disconnected, 2, Connected(2), (C,))
     assert (feed.reconnects, feed.gaps) == (1, 3)
@@ -111,6 +114,14 @@ async def test_twenty_channels_do_not_come_all_at_once() -> None:
     await asyncio.sleep(60)
     assert (heard.feed.live, heard.feed.requests, world.peak) == (CHANNELS, 4 * CHANNELS, 4)
     await heard.feed.abort(WHY)
+
+
+async def test_it_may_grow_to_twenty_channels(heard: Heard) -> None:
+    """Its own channels are not those of others."""
+    await heard.live()
+    more = [user_topic(f"u{n}", "presence") for n in range(2 * CHANNELS - 3)]
+    heard.feed.change(more)
+    assert heard.feed.channels == CHANNELS
 
 
 async def test_added_and_removed(heard: Heard) -> None:

@@ -16,6 +16,8 @@ from presence_async.models import ChannelTopic
 from presence_async.notifications import OtherNotification, UndecodableFrame, user_topic
 
 if TYPE_CHECKING:
+    import pytest
+
     from presence_async.live.outputs import StreamEvent
 
 A, B, C = (user_topic(name, "presence") for name in "abc")
@@ -83,6 +85,14 @@ def test_gaps_are_joined_at_the_end() -> None:
     assert all_of(inbox) == [said(B), Gap(4, 9, (A, B))]
 
 
+def test_joined_gaps_reach_from_the_first_to_the_last() -> None:
+    """In whatever order they come."""
+    inbox = inbox_of()
+    inbox.put(Gap(3, 9, (A,)))
+    inbox.put(Gap(5, 7, (B,)))
+    assert all_of(inbox) == [Gap(3, 9, (A, B))]
+
+
 def test_rejections_are_joined() -> None:
     """Each topic once."""
     inbox = inbox_of()
@@ -137,6 +147,17 @@ def test_what_is_not_wanted_any_more_is_dropped() -> None:
     inbox.put(Gap(1, 2, (A, B)))
     inbox.drop([A])
     assert all_of(inbox) == [Gap(1, 2, (B,))]
+
+
+def test_what_is_dropped_makes_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For others that nobody asked for."""
+    monkeypatch.setattr(module, "_UNASKED", 1)
+    inbox = inbox_of()
+    inbox.put(said(C))
+    inbox.drop([C])
+    for topic in ("one", "two", "three"):
+        inbox.put(said(topic))
+    assert all_of(inbox) == [said("one"), Folded("three", 1), said("three")]
 
 
 def test_everything_is_forgotten() -> None:

@@ -70,6 +70,8 @@ def test_known_topics_change_nothing() -> None:
     assert shards.change(["V2.USERS.UA.PRESENCE"]) == []
     assert shards.change((), presence("b")) == []
     assert "v2.users.ua.presence" in shards
+    (step,) = shards.change(["v2.users.Ub.presence", "v2.users.uB.presence"])
+    assert step.topics[1:] == ("v2.users.Ub.presence",)
 
 
 def test_twenty_thousand_and_no_more() -> None:
@@ -98,6 +100,48 @@ def test_combined_where_single_ones_have_no_room() -> None:
     assert "v2.users.u7?presence&activity" in names
     assert {"v2.users.uone-more.presence", "v2.routing.queues.q.users"} <= names
     assert not shards.unheard
+
+
+def test_combined_names_do_not_overlap_with_removed_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same event would come twice; a channel with other names lets go of the single ones."""
+    monkeypatch.setattr(sharding, "TOPICS_PER_CHANNEL", 4)
+    shards = Shards()
+    shards.channels = 1
+    shards.change([*presence(1, 2, 3), "x"])
+    (step,) = shards.change([user_topic("u1", "activity")])
+    assert set(step.topics) == {"v2.users.u1?presence&activity", *presence(2, 3), "x"}
+    shards.change((), presence(2))
+    (step,) = shards.change([user_topic("u3", "activity")])
+    combined = {"v2.users.u1?presence&activity", "v2.users.u3?presence&activity"}
+    assert set(step.topics) == {*combined, "x"}
+    assert not shards.unheard
+
+
+def test_single_names_beside_a_combined_one_are_taken_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also from a channel that gets nothing new."""
+    monkeypatch.setattr(sharding, "TOPICS_PER_CHANNEL", 2)
+    shards = Shards()
+    shards.channels = 2
+    shards.change([*(user_topic("u1", suffix) for suffix in ("presence", "a", "b")), "x"])
+    first, second = shards.change(presence(2))
+    assert set(first.topics) == {"v2.users.u1?presence&a&b", *presence(2)}
+    assert second == Step(1, ("x",))
+    assert not shards.unheard
+
+
+def test_a_topic_that_has_another_name_now_is_heard(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Although the combined name that it had is subscribed as well."""
+    monkeypatch.setattr(sharding, "TOPICS_PER_CHANNEL", 2)
+    shards = Shards()
+    shards.channels = 2
+    activity = ["v2.users.u1.activity", "v2.users.u2.activity"]
+    shards.change([*presence(1, 2), *activity, *presence(3)])
+    assert shards.combined
+    shards.change((), [*activity, *presence(2)])
+    assert shards.unheard == {*activity, *presence(2)}
+    shards.change((), presence(3))
+    shards.settle(1)
+    assert shards.unheard == {*activity, *presence(2)}
 
 
 def test_many_topics_of_a_user_make_several_names() -> None:
@@ -131,14 +175,50 @@ def test_a_channel_that_is_subscribed_anew_lets_go() -> None:
     assert not shards.unheard
 
 
-def test_what_comes_again_is_taken_out_first() -> None:
-    """It was not heard in between, and a topic that never left would have no gap."""
+def test_what_comes_again_is_still_there() -> None:
+    """Nobody heard it in between, so it needs a gap; the others of its channel do not."""
     shards = shards_of(presence(1, 2))
     shards.change((), presence(1))
-    assert shards.change(presence(1)) == [
-        Step(0, tuple(presence(2))),
-        Step(0, (*presence(2), *presence(1))),
-    ]
+    (step,) = shards.change(presence(3, 1))
+    assert (set(step.topics), step.again) == (set(presence(1, 2, 3)), tuple(presence(1)))
+    assert not shards.unheard
+
+
+def test_what_is_added_beside_the_removed_disturbs_nobody() -> None:
+    """As long as there is room, nothing is taken out of a channel."""
+    shards = shards_of(presence(1, 2))
+    shards.change((), presence(1))
+    (step,) = shards.change(presence(3))
+    assert set(step.topics) == set(presence(1, 2, 3))
+    assert shards.unheard == set(presence(1))
+
+
+def test_what_comes_again_in_a_full_channel_keeps_its_place(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Even if the room of others that were removed is needed at the same time."""
+    monkeypatch.setattr(sharding, "TOPICS_PER_CHANNEL", 3)
+    shards = Shards()
+    shards.channels = 1
+    shards.change(presence(1, 2, 3))
+    shards.change((), presence(1, 2))
+    (step,) = shards.change(presence(4, 1))
+    assert (set(step.topics), step.again) == (set(presence(1, 3, 4)), tuple(presence(1)))
+
+
+def test_no_channel_is_ever_without_a_topic() -> None:
+    """What the vendor thinks of that is documented nowhere."""
+    shards = shards_of(presence(1))
+    shards.change((), presence(1))
+    assert shards.settle(0) is None
+    assert shards.unheard == set(presence(1))
+
+
+def test_nothing_removed_is_subscribed_in_the_first_place() -> None:
+    """Before the stream is entered, nothing has to be kept."""
+    shards = shards_of(presence(1, 2))
+    shards.change((), presence(1))
+    assert shards.steps() == [Step(0, tuple(presence(2)))]
     assert not shards.unheard
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,7 +15,7 @@ from presence_async.errors import (
     ConfigurationError,
     PresenceConnectionError,
 )
-from presence_async.live.outputs import Connected, Disconnected, Failed, Gap, Rejected
+from presence_async.live.outputs import Connected, Disconnected, Gap, Rejected
 from presence_async.live.shell import ChannelShell, Outside
 from presence_async.notifications import PING, PresenceNotification, user_topic
 from presence_async.resources.channels import Channels
@@ -38,7 +39,6 @@ class Harness:
         self.tell: Callable[[Any], None] = self.events.append
         outside = Outside(
             channels=Channels(world.send),
-            admits=world.admits_socket,
             open_socket=world.open_socket,
             gate=asyncio.Semaphore(2),
             chance=lambda: 0.5,
@@ -176,15 +176,18 @@ async def test_a_channel_without_id_or_address(harness: Harness, body: Any) -> N
     assert [socket.address for socket in harness.world.sockets] == ["wss://host/c2"]
 
 
-async def test_an_address_that_is_not_admitted(harness: Harness) -> None:
-    """No socket is opened, and nothing helps against it."""
-    harness.world.admitted = False
+@pytest.mark.parametrize("error", [ClosedError("closed"), ConfigurationError("not admitted")])
+async def test_a_socket_that_can_never_be_opened(harness: Harness, error: Any) -> None:
+    """Such as with a session of the caller's that is closed: it is no use to try again."""
+
+    def opens() -> None:
+        raise error
+
+    harness.world.opens = opens
     harness.shell.start()
-    await asyncio.sleep(60)
-    (failed,) = harness.taken()
-    assert isinstance(failed, Failed)
-    assert isinstance(failed.error, ConfigurationError)
-    assert (harness.world.sockets, len(harness.world.requests)) == ([], 1)
+    await asyncio.sleep(START)
+    assert harness.failures == [error]
+    assert len(harness.world.requests) == 1
 
 
 async def test_rejected_topics(harness: Harness) -> None:
@@ -216,14 +219,16 @@ async def test_a_request_that_was_given_up_is_gone_before_the_next(
     """What is decided last is what the vendor hears last, and an answer all the same is none."""
     await harness.live()
     world = harness.world
-    world.stubborn = stubborn
+    world.stubborn, world.latency = stubborn, 100.0
     harness.shell.set_topics([A, B, C])
     await asyncio.sleep(LATENCY / 2)
+    world.latency = LATENCY
     world.sockets[0].say(frame("v2.system.no_longer_subscribed"))
     await asyncio.sleep(30)
     assert (world.cancelled, world.peak) == (1, 1)
     assert len(world.asked) == 3
-    assert {topic for gap in harness.taken()[1:] for topic in gap.topics} == {A, B, C}
+    gaps = [event for event in harness.taken() if isinstance(event, Gap)]
+    assert {topic for gap in gaps for topic in gap.topics} == {A, B, C}
 
 
 async def test_what_a_listener_does_comes_after_what_it_hears(harness: Harness) -> None:
@@ -244,6 +249,53 @@ async def test_what_a_listener_does_comes_after_what_it_hears(harness: Harness) 
     assert harness.world.asked[1:] == [("PUT", [A])]
     assert harness.taken()[-1].topics == (A,)
     assert not harness.shell.live
+
+
+async def test_a_listener_is_not_interrupted(harness: Harness) -> None:
+    """What follows from what it does is told when it has heard this event."""
+    await harness.live()
+    usual = harness.tell
+
+    def tell(event: Any) -> None:
+        harness.shell.set_topics([A, B])
+        usual(type(event).__name__)
+        usual("heard")
+
+    harness.tell = tell
+    harness.world.sockets[0].say(b"{")
+    await asyncio.sleep(0.1)
+    assert harness.taken() == ["UndecodableFrame", "heard", "Gap", "heard"]
+
+
+async def test_nothing_follows_when_a_listener_stops_it(harness: Harness) -> None:
+    """Neither events nor commands."""
+    await harness.live()
+    usual = harness.tell
+
+    def tell(event: Any) -> None:
+        usual(event)
+        harness.shell.stop()
+
+    harness.tell = tell
+    harness.world.sockets[0].say(frame("v2.system.socket_closing"))
+    await asyncio.sleep(START)
+    assert len(harness.taken()) == 1
+    assert (harness.shell.tasks, len(harness.world.sockets)) == (set(), 1)
+
+
+async def test_nobodys_context_is_kept() -> None:
+    """Neither by tasks nor by timers, which may outlive whoever made them for long."""
+    variable: ContextVar[int] = ContextVar("variable")
+    variable.set(7)
+    made, seen = Harness(World()), set()
+    made.tell = lambda _: seen.add(variable.get(0))
+    made.world.opens = lambda: seen.add(variable.get(0))
+    made.shell.start()
+    await asyncio.sleep(START)
+    made.world.sockets[0].mute = True
+    await asyncio.sleep(60)
+    await made.stopped()
+    assert seen == {0}
 
 
 @pytest.mark.parametrize("seconds", [LATENCY * n / 4 for n in range(16)])

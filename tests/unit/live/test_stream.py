@@ -138,6 +138,30 @@ async def test_it_is_entered_before_it_is_iterated() -> None:
     await stream.aclose()
 
 
+async def test_two_events_for_one_who_waits() -> None:
+    """Both are there when it wakes."""
+    world = World()
+    async with stream_of(world, "a", "b") as stream:
+        await take(stream, 2)
+        waiting = asyncio.create_task(take(stream, 2))
+        await asyncio.sleep(0.1)
+        world.sockets[0].say(frame(A), frame(B))
+        assert [event.user_id for event in await waiting] == ["a", "b"]
+        await asyncio.sleep(0.1)
+        assert stream.statistics.live == 1
+
+
+async def test_what_waits_is_gone_after_the_end() -> None:
+    """Whoever closed it does not want it."""
+    world = World()
+    async with stream_of(world, "a") as stream:
+        await asyncio.sleep(START)
+        await stream.aclose()
+        assert stream.statistics.waiting == 0
+        with pytest.raises(ClosedError):
+            await anext(stream)
+
+
 async def test_one_task_at_a_time() -> None:
     """Another one that iterates is told so."""
     async with stream_of(World(), "a") as stream:
@@ -173,9 +197,12 @@ async def test_its_end_comes_after_what_was_said_before() -> None:
         stream.add(["b"])
         await asyncio.sleep(START)
         assert isinstance(await anext(stream), PresenceNotification)
+        depths = set()
         for _ in range(2):
-            with pytest.raises(PermissionDeniedError):
+            with pytest.raises(PermissionDeniedError) as refused:
                 await anext(stream)
+            depths.add(len(refused.traceback))
+        assert len(depths) == 1, "the error grows each time it is raised"
 
 
 @pytest.mark.parametrize("turns", range(0, 40, 3))

@@ -61,7 +61,7 @@ class FakeSocket:
 
 
 class World:
-    """What a stream sees of the world; everything takes `LATENCY`."""
+    """What a stream sees of the world; everything takes `LATENCY`, requests may take longer."""
 
     def __init__(self) -> None:
         self.adopted: list[Any] = []
@@ -69,7 +69,7 @@ class World:
         self.requests: list[Request] = []
         self.cancelled = self.in_flight = self.peak = 0
         self.mute = self.stubborn = False
-        self.admitted = True
+        self.latency = LATENCY
         self.opens: Callable[[], None] = lambda: None
         # What they return is the answer's body, what they raise is raised.
         self.channel: Callable[[int], Any] = lambda number: {
@@ -85,10 +85,6 @@ class World:
         """As a session does."""
         self.adopted.append(closable)
 
-    def admits_socket(self, connect_uri: Secret) -> bool:
-        """As a session does."""
-        return self.admitted and connect_uri.reveal().startswith("wss://host/")
-
     async def open_socket(self, connect_uri: Secret) -> FakeSocket:
         """As a session does."""
         await asyncio.sleep(LATENCY)
@@ -103,11 +99,12 @@ class World:
         self.in_flight += 1
         self.peak = max(self.peak, self.in_flight)
         try:
-            await asyncio.sleep(LATENCY)
+            await asyncio.sleep(self.latency)
         except asyncio.CancelledError:
             self.cancelled += 1
             if not self.stubborn:
                 raise
+            await asyncio.sleep(LATENCY)
         finally:
             self.in_flight -= 1
         if request.body is None:

@@ -1,4 +1,4 @@
-"""Frozen values with unknown fields that survive."""
+"""Frozen values with gaps, and unknown fields that survive."""
 
 import copy
 import pickle
@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 import pytest
 
-from presence_async.models import Model, PresenceDefinition, UserPresence
+from presence_async.models import UNSET, Model, PresenceDefinition, Unset, UserPresence
 from presence_async.models._base import EMPTY, masked
 
 CLONES = [
@@ -100,3 +100,27 @@ def test_a_masked_field_shows_only_that_it_is_there():
     """A text is masked; that there is none is no secret."""
     assert masked("canary") == "'**********'"
     assert masked(None) == "None"
+
+
+def test_is_false_without_being_none():
+    """UNSET is falsy, so ``value or None`` turns it into None."""
+    assert not UNSET
+    assert UNSET is not None
+    assert (UNSET or None) is None
+
+
+def test_shows_as_its_name():
+    """UNSET reads as UNSET in a REPL."""
+    assert repr(UNSET) == "UNSET"
+
+
+def pickled(value: object) -> object:
+    """Through a pickle and back."""
+    return pickle.loads(pickle.dumps(value))  # noqa: S301  # our own bytes
+
+
+@pytest.mark.parametrize("clone", [copy.copy, copy.deepcopy, pickled])
+def test_is_one_object(clone: Callable[[object], object]):
+    """Copies and pickles of UNSET are UNSET itself, so ``is`` works everywhere."""
+    assert clone(UNSET) is UNSET
+    assert list(Unset) == [UNSET]

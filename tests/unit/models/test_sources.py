@@ -1,12 +1,17 @@
-"""Sources and settings."""
+"""Sources, what comes from them, and settings."""
 
 import pytest
 
 from presence_async.models import (
+    UNSET,
+    BatchEventResponse,
+    EventError,
     PresenceSettings,
     RestorePresenceSettings,
     Source,
     SourceEntityListing,
+    UCThirdPartyPresence,
+    UserPresenceEvent,
     UserPrimarySource,
 )
 
@@ -40,3 +45,19 @@ def test_listing_starts_empty():
 def test_primary_source_needs_nothing():
     """All fields of a primary source are optional."""
     assert repr(UserPrimarySource()) == "UserPrimarySource()"
+
+
+def test_what_nobody_can_fill_in_is_asked_for():
+    """Whose presence it is, and from where, is required; id and time of an event are not."""
+    with pytest.raises(TypeError, match="source_id"):
+        UserPresenceEvent(user_id="u")
+    with pytest.raises(TypeError, match="email"):
+        UCThirdPartyPresence(presence="Busy")
+    event = UserPresenceEvent(user_id="u", source_id="s")
+    assert (event.event_id, event.event_date_time) == (UNSET, UNSET)
+
+
+def test_an_answer_without_errors_lists_nothing():
+    """No errors and no failures until it is given some."""
+    assert BatchEventResponse() == BatchEventResponse(errors=(), failures=())
+    assert repr(EventError(retryable=False)) == "EventError(retryable=False)"

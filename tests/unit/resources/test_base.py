@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -14,7 +15,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from presence_async import routes
-from presence_async.errors import DecodeError, InvalidRequestError, RowFailure
+from presence_async.errors import DecodeError, InvalidRequestError, RowFailure, ServerError
 from presence_async.models import (
     UNSET,
     OrganizationPresence,
@@ -27,11 +28,13 @@ from presence_async.resources._base import (
     check_text,
     check_texts,
     check_whole,
+    counted,
     flag_query,
     given,
     locale_query,
     write_body,
 )
+from presence_async.wire import Response
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -357,3 +360,21 @@ def test_write_body() -> None:
     with pytest.raises(InvalidRequestError, match="must be a UserPresence, not dict") as caught:
         write_body("presence", {}, UserPresence)
     assert caught.value.field == "presence"
+
+
+async def test_the_attempts_of_a_request_are_counted_however_it_ends() -> None:
+    """Repeated requests count, those of a call that failed as well."""
+    counter = SimpleNamespace(requests=0)
+    ends = deque([Response(200, {}, b"", attempts=2), ServerError("down", attempts=3)])
+
+    async def send(_: object) -> Response:
+        end = ends.popleft()
+        if isinstance(end, Response):
+            return end
+        raise end
+
+    request = ROUTE.request()
+    assert (await counted(counter, send, request)).attempts == 2
+    with pytest.raises(ServerError):
+        await counted(counter, send, request)
+    assert counter.requests == 5

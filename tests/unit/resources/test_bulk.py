@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from presence_async.errors import (
+    ClosedError,
     DecodeError,
     InvalidRequestError,
     NotFoundError,
@@ -442,6 +443,17 @@ async def test_get_is_get_many_collected(api: FakeApi) -> None:
         outcomes = await api.client.bulk.get(given_ids, source="Out look")
         assert [(outcome.user_id, outcome.status) for outcome in outcomes] == expected
     assert set(api.lines) == {"GET /api/v2/users/presences/Out%20look/bulk?id=c&id=b&id=a"}
+
+
+async def test_get_of_a_closed_client(api: FakeApi) -> None:
+    """Few users take no fan-out and hear the same; any other error is their outcome."""
+    api.answer("GET", {}, status=403)
+    (outcome,) = await api.client.bulk.get(["u1"])
+    assert isinstance(outcome.error, PermissionDeniedError)
+    await api.client.aclose()
+    for count in (1, 51):
+        with pytest.raises(ClosedError, match="the client is closed"):
+            await api.client.bulk.get([f"u{number}" for number in range(count)])
 
 
 @pytest.mark.parametrize(

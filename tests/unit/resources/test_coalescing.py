@@ -724,5 +724,5 @@ def test_every_get_ends_once_with_the_right_outcome() -> None:
     """Under random arrival, cancellation, failures and closing."""
     run_state_machine_as_test(
         cast("type[RuleBasedStateMachine]", LoaderMachine),
-        settings=settings(max_examples=150, stateful_step_count=30, deadline=None),
+        settings=settings(max_examples=60, stateful_step_count=30, deadline=None),
     )

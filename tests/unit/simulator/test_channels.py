@@ -20,13 +20,12 @@ from presence_async.simulator.channels import (
     Channel,
     Channels,
     Rejection,
-    owner_of,
 )
 from presence_async.simulator.errors import ApiError
+from presence_async.simulator.events import topic_key
 from presence_async.simulator.oauth import AccessToken
-from presence_async.simulator.permissions import PRESENCE_VIEW
+from presence_async.simulator.services import PRESENCE_VIEW
 from presence_async.simulator.switches import Switches
-from presence_async.simulator.topics import topic_key
 
 WALL = 1_767_225_600.0
 
@@ -188,7 +187,7 @@ def test_channels_belong_to_an_application_and_its_user():
             rig.channels.get(channel.id, other)
         assert (caught.value.status, caught.value.code) == (404, "not.found")
         assert rig.channels.of_owner(other) == []
-    assert owner_of(token("app", "u")) == channel.owner == ("app", "u")
+    assert token("app", "u").owner == channel.owner == ("app", "u")
 
 
 def test_entries_keep_their_spelling_and_order():
@@ -411,7 +410,7 @@ class ChannelsMachine(RuleBasedStateMachine):
         expected = self.pick(data)
         if expected is None:
             return
-        token = data.draw(st.sampled_from([t for t in TOKENS if owner_of(t) == expected.owner]))
+        token = data.draw(st.sampled_from([t for t in TOKENS if t.owner == expected.owner]))
         judged = [(name, self.verdict(name, token)) for name in names]
         wanted = {} if replace else dict(expected.names)
         for name, verdict in judged:
@@ -502,7 +501,7 @@ class ChannelsMachine(RuleBasedStateMachine):
         """Look for a channel, living or gone, with any token."""
         expected = self.pick(data)
         if expected is not None:
-            if expected.owner == owner_of(token):
+            if expected.owner == token.owner:
                 assert self.channels.get(expected.channel.id, token) is expected.channel
             else:
                 with pytest.raises(ApiError):
@@ -523,7 +522,7 @@ class ChannelsMachine(RuleBasedStateMachine):
         everyone = [*living, *self.gone]
         assert len({channel.id for channel in everyone}) == len(everyone)
         for token in TOKENS:
-            mine = [one.channel for one in self.living if one.owner == owner_of(token)]
+            mine = [one.channel for one in self.living if one.owner == token.owner]
             assert self.channels.of_owner(token) == mine
             assert len(mine) <= CHANNELS
 
@@ -545,4 +544,4 @@ class ChannelsMachine(RuleBasedStateMachine):
 
 
 TestChannels = ChannelsMachine.TestCase
-TestChannels.settings = settings(max_examples=40, stateful_step_count=25, deadline=None)
+TestChannels.settings = settings(max_examples=25, stateful_step_count=25, deadline=None)

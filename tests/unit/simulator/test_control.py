@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from unit.simulator.lab import UNSET, Lab, Reply
 
 from presence_async.simulator import BUILT_IN_IDS, Fault, Simulator, Switches
-from presence_async.simulator.control import DEFAULT_LIMIT, Control
+from presence_async.simulator.control import DEFAULT_LIMIT, Control, _Service
 from presence_async.simulator.exchange import MAX_BODY_BYTES, Exchange
 
 if TYPE_CHECKING:
@@ -500,7 +500,7 @@ BODIES = st.recursive(
 def test_nothing_ends_in_a_500(body: bytes, query: str):
     """Whatever is sent to whichever resource, the service has an answer."""
     simulator = Simulator(users=1)
-    service = Control(simulator)._service
+    service = _Service(simulator, dict)
     user = f"/users/{simulator.user_ids[0]}/presence"
 
     async def ask():

@@ -2,7 +2,13 @@
 
 import orjson
 
-from presence_async.simulator.errors import ApiError, bad_request, invalid_value, not_found
+from presence_async.simulator.errors import (
+    ApiError,
+    TokenError,
+    bad_request,
+    invalid_value,
+    not_found,
+)
 
 
 def test_plain_body():
@@ -42,3 +48,12 @@ def test_ready_made_errors():
     error = invalid_value("state", "x" * 500)
     assert error.code == "invalid.value"
     assert len(error.message) < 200
+
+
+def test_token_error_body():
+    """Both description fields are there and equal."""
+    assert orjson.loads(TokenError(401, "invalid_client", "client not found").body("c")) == {
+        "error": "invalid_client",
+        "description": "client not found",
+        "error_description": "client not found",
+    }

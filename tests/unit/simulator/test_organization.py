@@ -7,7 +7,7 @@ import pytest
 
 from presence_async.simulator import BUILT_IN_IDS, ApiError, PrimarySource, Switches
 from presence_async.simulator.organization import Organization
-from presence_async.simulator.sources import SourceDraft
+from presence_async.simulator.records import SourceDraft
 
 BUSY, MEAL = BUILT_IN_IDS["Busy"], BUILT_IN_IDS["Meal"]
 

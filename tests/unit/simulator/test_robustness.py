@@ -10,15 +10,14 @@ from hypothesis import strategies as st
 from unit.simulator.lab import OpenLab
 
 from presence_async.simulator import BUILT_IN_IDS, Organization, Switches
-from presence_async.simulator.api import Api
+from presence_async.simulator.api import Api, RateLimiter
 from presence_async.simulator.channels import Channels
 from presence_async.simulator.exchange import Exchange
-from presence_async.simulator.limits import RateLimiter
 from presence_async.simulator.login import Login
 from presence_async.simulator.oauth import Authority, OAuthClient
 from presence_async.simulator.operations import all_routes
-from presence_async.simulator.routes import Route
-from presence_async.simulator.sources import SourceDraft
+from presence_async.simulator.records import SourceDraft
+from presence_async.simulator.services import Route
 
 SWITCHES = Switches(microsoft_teams_route=True)
 FIELDS = (
@@ -66,7 +65,7 @@ class World:
         )
         authority = Authority(0, 100, SWITCHES, lambda: 0.0)
         client = OAuthClient("c", "s")
-        authority.add_client(client)
+        authority.clients[client.id] = client
         token = authority.issue_token(client, self.user)
         self.token = token.value
         self.channel = self.channels.create(token).id
@@ -120,7 +119,7 @@ class World:
 
 @pytest.mark.parametrize("route", ROUTES, ids=[route.key for route in ROUTES])
 @given(data=st.data())
-@settings(max_examples=60, deadline=None, derandomize=True, database=None)
+@settings(max_examples=30, deadline=None, derandomize=True, database=None)
 def test_random_json_bodies(route: Route, data: st.DataObject):
     """JSON of any shape is answered, or refused with a 4xx."""
     world = World()

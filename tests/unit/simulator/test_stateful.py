@@ -16,22 +16,21 @@ from hypothesis.stateful import (
 )
 
 from presence_async.simulator import BUILT_IN_IDS, ApiError, PrimarySource, Switches
-from presence_async.simulator.bodies import Fields
-from presence_async.simulator.dates import wire_date
 from presence_async.simulator.definitions import current_json, legacy_json, shouted
+from presence_async.simulator.exchange import Fields
 from presence_async.simulator.oauth import Authority, OAuthClient
 from presence_async.simulator.operations.definitions import read_draft
 from presence_async.simulator.organization import Organization
-from presence_async.simulator.sources import Settings, SourceDraft, source_json
+from presence_async.simulator.records import Settings, SourceDraft, source_json, wire_date
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from presence_async.simulator.changes import Change
     from presence_async.simulator.definitions import Definition
+    from presence_async.simulator.records import Change
 
 SETTINGS = settings(
-    max_examples=50, stateful_step_count=40, deadline=None, derandomize=True, database=None
+    max_examples=25, stateful_step_count=40, deadline=None, derandomize=True, database=None
 )
 # Legacy and user presence, current, events: the three spellings of the vendor's documents.
 SPELLINGS = {

@@ -15,6 +15,7 @@ from rawserver import CLOSE, RESET, STALL, RawRequest, RawServer, Reply, ok, ref
 
 from presence_async import (
     ClosedError,
+    ConfigurationError,
     PresenceConnectionError,
     PresenceTimeoutError,
     ProxySettings,
@@ -242,6 +243,21 @@ async def test_over_the_callers_session() -> None:
             await session.close()
             with pytest.raises(ClosedError):
                 await transport.open_socket(address(server), HEADERS)
+
+
+@pytest.mark.parametrize("limits", [{"limit": 2}, {"limit": 0, "limit_per_host": 2}])
+async def test_the_callers_connections_are_not_all_taken(limits: Any) -> None:
+    """A socket keeps one; the last one is for requests. One that has ended is not counted."""
+    async with RawServer(upgrade()) as server:
+        session = aiohttp.ClientSession(
+            cookie_jar=aiohttp.DummyCookieJar(), connector=aiohttp.TCPConnector(**limits)
+        )
+        async with session, transport_of(session) as transport:
+            for _ in range(3):
+                socket = await transport.open_socket(address(server), HEADERS)
+                with pytest.raises(ConfigurationError, match="for 2 connections"):
+                    await transport.open_socket(address(server), HEADERS)
+                await socket.aclose()
 
 
 async def test_before_it_is_open() -> None:

@@ -10,7 +10,7 @@ from unit.simulator.lab import CHANNELS, Lab, OpenLab
 from presence_async.simulator import Switches
 from presence_async.simulator.channels import CHANNELS as MOST_CHANNELS
 from presence_async.simulator.channels import LIFETIME_SECONDS
-from presence_async.simulator.permissions import PRESENCE_VIEW
+from presence_async.simulator.services import PRESENCE_VIEW
 
 AVAILABLE = "/api/v2/notifications/availabletopics"
 DAY = LIFETIME_SECONDS

@@ -6,7 +6,7 @@ import pytest
 from unit.simulator.lab import Lab, OpenLab, Pick
 
 from presence_async.simulator import Switches
-from presence_async.simulator.sources import SourceDraft
+from presence_async.simulator.records import SourceDraft
 
 EVENTS = "/api/v2/events/users/presence"
 
