@@ -168,7 +168,9 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=8080, help="port to listen on")
     options = parser.parse_args()
     connected = PresenceClient.from_env() if options.real else simulated(options.users)
-    web.run_app(application(connected), host=options.host, port=options.port)
+    # A browser that reads nothing is not waited for when it ends.
+    app = application(connected)
+    web.run_app(app, host=options.host, port=options.port, shutdown_timeout=2.0)
 
 
 if __name__ == "__main__":

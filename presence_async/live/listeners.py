@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from copy import copy
 from typing import TYPE_CHECKING, TypeAlias
 
-from presence_async.errors import ClosedError
+from presence_async.errors import ClosedError, InvalidRequestError
 from presence_async.resources._sweeping import News
 from presence_async.resources.updating import Moment
 
@@ -77,7 +78,7 @@ class Listeners:
         """A queue for changes from now on."""
         news = News()
         if self.reason is not None:
-            news.end(self.reason)
+            news.end(copy(self.reason))
         else:
             self._news.append(news)
         self._look()
@@ -93,7 +94,7 @@ class Listeners:
         """Tell everybody of a change, if it is one."""
         if change is None:
             return
-        for news in self._news:
+        for news in tuple(self._news):  # one may be collected, and forgotten, meanwhile
             news.put(change, seen)
         if self._waiters and change.user_id in self._waiters:
             self._ask(change.user_id, seen)
@@ -106,17 +107,24 @@ class Listeners:
         for waiter, predicate in list(self._waiters[user_id].items()):
             if waiter.done():
                 continue
+            found: LivePresence | Exception | None
             try:
-                if predicate(row):
-                    waiter.set_result(row)
+                found = row if predicate(row) else None
             except Exception as error:  # noqa: BLE001  # whatever it is, it is the waiter's
-                waiter.set_result(error)
+                found = error
+            if found is not None and not waiter.done():  # it may have removed the user
+                waiter.set_result(found)
 
     async def wait_for(self, user_id: str, predicate: Predicate) -> LivePresence:
         """Wait until a predicate is true of a user."""
+        if not callable(predicate) or inspect.iscoroutinefunction(predicate):
+            raise InvalidRequestError(
+                f"predicate must be a plain function, not {predicate!r}: nobody awaits it",
+                field="predicate",
+            )
         row = self.table.get(user_id, Moment.now())
         if self.reason is not None:
-            raise self.reason
+            raise copy(self.reason)  # one object would collect the traceback of each caller
         if predicate(row):
             return row
         waiter: _Waiter = asyncio.get_running_loop().create_future()
@@ -137,7 +145,7 @@ class Listeners:
     async def ready(self) -> None:
         """Wait until everybody has been read, or has failed once."""
         if self.reason is not None:
-            raise self.reason
+            raise copy(self.reason)
         if self.table.unread:
             reader: _Reader = asyncio.get_running_loop().create_future()
             self._readers.add(reader)
@@ -160,7 +168,7 @@ class Listeners:
 
     def drop(self, user_id: str) -> None:
         """The user is not followed any more."""
-        for news in self._news:
+        for news in tuple(self._news):
             news.drop(user_id)
         for waiter in self._waiters.pop(user_id, ()):
             if not waiter.done():
@@ -171,7 +179,7 @@ class Listeners:
     def end(self, reason: BaseException) -> None:
         """Nothing more will come: everybody gets `reason`."""
         self.reason = reason
-        for news in self._news:
+        for news in tuple(self._news):
             news.end(copy(reason), at_once=True)
         self._news.clear()
         for waiters in self._waiters.values():

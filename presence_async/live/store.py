@@ -8,6 +8,7 @@ import logging
 import random
 import time
 from collections.abc import Mapping
+from copy import copy
 from typing import TYPE_CHECKING, Any, Final
 
 from presence_async.errors import ClosedError, InvalidRequestError, PermissionDeniedError
@@ -22,6 +23,7 @@ from presence_async.live.sharding import Shards, check_wanted
 from presence_async.live.table import LiveTable
 from presence_async.models import SystemPresenceName
 from presence_async.notifications import PresenceNotification, SystemNotification, split_topic
+from presence_async.resources._base import check_text
 from presence_async.resources.updating import Moment
 
 if TYPE_CHECKING:
@@ -138,7 +140,9 @@ class PresenceStore(Mapping[str, "LivePresence"]):
             definition_id: Id of a definition.
             stale: Whether they may be out of date.
         """
-        name = None if system_presence is None else SystemPresenceName(system_presence)
+        name = None
+        if system_presence is not None:
+            name = SystemPresenceName(check_text("system_presence", system_presence))
         now = self._now()
         found = self._table.where(name, definition_id, stale=stale)
         return [self._table.get(user_id, now) for user_id in found]
@@ -187,7 +191,7 @@ class PresenceStore(Mapping[str, "LivePresence"]):
     def _names(self, user_ids: Iterable[str]) -> dict[str, str]:
         """The users by topic."""
         if self._listeners.reason is not None:
-            raise self._listeners.reason
+            raise copy(self._listeners.reason)
         return {name: _user_of(name) for name in check_wanted(user_ids, ())}
 
     # -- who listens
@@ -202,7 +206,11 @@ class PresenceStore(Mapping[str, "LivePresence"]):
             An async iterator of `PresenceChange` that ends with what ends the store. Of a user
             one change waits at most; more are folded into it. "stale" comes without an error
             when it is only that events do not arrive just now.
+
+        Raises:
+            ClosedError: The store is not entered.
         """
+        self._check_entered()
         return LiveChanges(self._listeners, snapshot=snapshot)
 
     async def wait_for(self, user_id: str, predicate: Predicate) -> LivePresence:
@@ -214,6 +222,7 @@ class PresenceStore(Mapping[str, "LivePresence"]):
                 has changed. What it raises is raised here.
 
         Raises:
+            InvalidRequestError: The predicate is no plain function.
             KeyError: The user is not followed, or was removed meanwhile.
             PresenceError: The store has ended, for this reason.
         """
@@ -260,7 +269,7 @@ class PresenceStore(Mapping[str, "LivePresence"]):
 
     async def __aenter__(self) -> Self:
         if self._entered or self._listeners.reason is not None:
-            raise self._listeners.reason or ClosedError("the store is entered once")
+            raise copy(self._listeners.reason) or ClosedError("the store is entered once")
         self._session.adopt(self)
         self._clock = asyncio.get_running_loop().time
         if self._reads.polling.is_set():
@@ -308,6 +317,7 @@ class PresenceStore(Mapping[str, "LivePresence"]):
         if self._listeners.reason is not None:
             return
         self._listeners.end(reason)
+        self._table.end()
         for task in self._tasks:
             task.cancel()
         if self._entered and self._feed.reason is None:
@@ -370,7 +380,9 @@ class PresenceStore(Mapping[str, "LivePresence"]):
 
     def _sweeps(self) -> SweepForecast:
         users = len(self._table)
-        interval = self._interval or max(_SHORTEST, self._forecast(users).shortest_interval)
+        interval = self._interval or max(
+            _SHORTEST, self._forecast(users, _SHORTEST).shortest_interval
+        )
         return self._forecast(users, interval)
 
 

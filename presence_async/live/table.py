@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections import Counter, OrderedDict
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from presence_async.errors import InvalidRequestError
 from presence_async.live.rows import LivePresence, Row, definition_of, system_presence
@@ -85,9 +85,9 @@ class LiveTable:
     def __contains__(self, user_id: object) -> bool:
         return isinstance(user_id, str) and self._find(user_id) is not None
 
-    def _find(self, user_id: str) -> Row | None:
+    def _find(self, user_id: Any) -> Row | None:
         row = self._rows.get(user_id)
-        if row is None:
+        if row is None and isinstance(user_id, str):
             folded = user_id.casefold()
             row = self._rows.get(self._spelled.get(folded, folded))
         return row
@@ -226,6 +226,12 @@ class LiveTable:
         row.heard, row.polled, row.needs = False, True, seen.loop
         self._read_soon(row)
         return self._doubt(row, seen)
+
+    def end(self) -> None:
+        """Nothing will be heard or read any more: what is shown gets old."""
+        for row in self._rows.values():
+            self.stale += row.fresh
+            row.fresh = row.heard = row.polled = False
 
     def _read_soon(self, row: Row) -> None:
         self.due[row.user_id] = None

@@ -139,6 +139,39 @@ async def test_a_predicate_that_fails() -> None:
     assert waits(await waiting)
 
 
+async def test_a_predicate_that_removes_the_user() -> None:
+    """Has its way, and disturbs nobody."""
+    lab = Lab()
+
+    def remove(row: LivePresence) -> bool:
+        if row.presence is not None:
+            lab.listeners.drop("u")
+        return row.presence is not None
+
+    waiting = asyncio.create_task(lab.listeners.wait_for("u", remove))
+    await asyncio.sleep(0)
+    lab.event("u", "a")
+    with pytest.raises(KeyError, match="u"):
+        await waiting
+
+
+@pytest.mark.parametrize("predicate", [None, "u", asyncio.sleep])
+async def test_predicates_that_cannot_be(predicate: Any) -> None:
+    """Are refused by name; the result of a coroutine function would always be true."""
+    with pytest.raises(InvalidRequestError, match="plain function") as caught:
+        await Lab().listeners.wait_for("u", predicate)
+    assert caught.value.field == "predicate"
+
+
+async def test_a_consumer_that_is_collected_while_others_are_told() -> None:
+    """Garbage may be found at any time; no other consumer misses anything by it."""
+    lab = Lab()
+    gone, stays = lab.listeners.listen(), lab.changes()
+    gone.put = lambda *_: lab.listeners.forget(gone)  # type: ignore[method-assign]
+    lab.event("u", "a")
+    assert await told(stays, 1) == [("u", "first", "a")]
+
+
 async def test_a_user_who_is_removed() -> None:
     """Is heard of no more, and nobody waits for ever."""
     lab = Lab()
@@ -207,8 +240,9 @@ async def test_the_end() -> None:
         lab.listeners.ready(),
         lab.listeners.wait_for("u", waits),
     ):
-        with pytest.raises(ClosedError, match="it is over"):
+        with pytest.raises(ClosedError, match="it is over") as caught:
             await late
+        assert caught.value is not lab.listeners.reason  # which would keep all their frames
 
 
 async def test_the_end_before_anybody_is_known() -> None:

@@ -12,6 +12,7 @@ from clock import check_no_leftovers
 from unit.live.world import LATENCY, World, failing, frame
 from unit.resources.polled import ROW, Vendor
 
+from presence_async import PresenceClient, StaticToken
 from presence_async.errors import (
     AuthenticationError,
     ClosedError,
@@ -124,6 +125,9 @@ async def test_looking_for_users(lab: Lab) -> None:
         definition_id = ROW["presenceDefinition"]["id"]  # type: ignore[index]
         assert where(definition_id=definition_id, stale=False) == ["a"]
         assert where(stale=True) == []
+        for wrong in (5, ""):
+            with pytest.raises(InvalidRequestError, match="system_presence"):
+                where(system_presence=wrong)
         assert live["ghost"].status == "missing"
         assert live.counts() == {"Available": 1, None: 1}
 
@@ -280,6 +284,14 @@ async def test_the_interval_that_can_be_had(lab: Lab, budget: int, seconds: floa
         assert len(lab.vendor.asked) == 2
 
 
+def test_the_budget_of_polling() -> None:
+    """Is that of its lane, a share of the client's: the interval can be had by the forecast."""
+    client = PresenceClient(region="us_east_1", auth=StaticToken("token"))
+    live = client.live([f"u{number}" for number in range(20_000)], notifications=False)
+    assert live._seconds() == client.forecast(20_000, 10).shortest_interval
+    assert live._sweeps().meets_interval
+
+
 async def test_notifications_are_refused(lab: Lab, caplog: pytest.LogCaptureFixture) -> None:
     """It goes on by polling, and says so once."""
     caplog.set_level(logging.WARNING)
@@ -349,6 +361,8 @@ async def test_before_it_is_entered(lab: Lab) -> None:
     for waiting in (live.ready(), live.wait_for("b", bool)):
         with pytest.raises(ClosedError, match="not entered"):
             await waiting
+    with pytest.raises(ClosedError, match="not entered"):
+        live.changes()
     async with live:
         assert list(live) == ["b"]
         with pytest.raises(ClosedError, match="once"):
@@ -393,6 +407,8 @@ async def test_the_client_is_closed(lab: Lab) -> None:
         with pytest.raises(ClosedError, match="client is closed"):
             await waiting
         assert lab.world.sockets[0].closed
+        assert live["a"].stale
+        assert (live.statistics.stale, live.where(stale=False)) == (1, [])
 
 
 async def test_a_task_of_ours_that_is_cancelled(lab: Lab) -> None:

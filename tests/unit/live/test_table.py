@@ -309,6 +309,8 @@ def test_ids_in_any_case() -> None:
     assert list(table) == ["Ab", "c"]
     assert "AB" in table
     assert 1 not in table
+    with pytest.raises(KeyError):
+        table.get(1, at(0))  # type: ignore[arg-type]  # as of a dict
     table.event("ab", event("m", 1), at(1))
     assert table.get("aB", at(1)).user_id == "Ab"
     assert table.get("Ab", at(1)).presence is not None
@@ -501,6 +503,20 @@ def test_nobody_listens() -> None:
     assert lab.event("a", 1).kind == "first"
     assert lab.event("b", 2) is None
     assert lab.message == "b"
+
+
+def test_the_end() -> None:
+    """Everybody who was known is stale from then on, whatever still comes."""
+    lab = Lab()
+    lab.table.add(["unread"], at(0))
+    lab.table.gap("u", 0.0, at(0))
+    lab.event("a", 1)
+    assert not lab.table.get("u", at(1)).stale
+    lab.table.end()
+    lab.event("b", 2)
+    assert (lab.message, lab.table.get("u", at(2)).stale) == ("b", True)
+    assert (lab.table.stale, lab.table.unread) == (1, 1)
+    assert not lab.table.get("unread", at(2)).stale
 
 
 def test_who_is_removed_is_forgotten() -> None:
