@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 import asyncio
 import platform
-import subprocess
-import sys
-from pathlib import Path
+from typing import Final
 
 import aiohttp
 
 from benchmarks import cpu, decoding, importing, peers
+from benchmarks.processes import canned_server
+
+_LATE: Final = 0.02  # seconds
 
 
 def main() -> None:
@@ -27,19 +28,10 @@ def main() -> None:
         f"{options.rounds} rounds in turn, concurrency {peers.CONCURRENCY}, plain HTTP on "
         "loopback, server in a process of its own.\nMedian (min to max) over the rounds."
     )
-    server = subprocess.Popen(  # our own code
-        [sys.executable, "-m", "benchmarks.server"],
-        stdout=subprocess.PIPE,
-        text=True,
-        cwd=Path(__file__).parent.parent,
-    )
-    try:
-        assert server.stdout is not None  # noqa: S101  # stdout=PIPE
-        base = f"http://127.0.0.1:{server.stdout.readline().strip()}"
-        asyncio.run(cpu.measure(base, options.rounds, options.requests, vendor=vendor))
-    finally:
-        server.kill()
-        server.wait()
+    with canned_server() as server:
+        asyncio.run(cpu.measure(server.base, options.rounds, options.requests, vendor=vendor))
+    with canned_server(_LATE) as server:
+        asyncio.run(cpu.measure_lag(server.base, options.rounds, options.requests, _LATE))
     decoding.measure(options.rounds, vendor=vendor)
     importing.measure(options.rounds, vendor=vendor)
 
