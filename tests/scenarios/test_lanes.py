@@ -91,18 +91,13 @@ def lanes_used(client: PresenceClient) -> list[str]:
 # -- the number to reach
 
 
-@pytest.mark.parametrize(
-    ("window", "users", "latest"), [("rolling", 150_000, 619), ("fixed", 45_000, 192)]
-)
+@pytest.mark.parametrize("window", ["rolling", "fixed"])
 async def test_150_000_users_are_read_in_619_seconds_without_a_429(
-    window: Literal["rolling", "fixed"], users: int, latest: float
+    window: Literal["rolling", "fixed"],
 ):
-    """3,000 requests at 300 a minute, answers within half a second; the forecast says as much.
-
-    On fixed windows, which are the easier ones, 900 requests do.
-    """
+    """3,000 requests at 300 a minute, answers within half a second; the forecast says as much."""
     chance = random.Random(4)  # noqa: S311  # chance, no secret
-    async with Simulator(users=users, rate_window=window, wall_clock=wall()) as sim:
+    async with Simulator(users=150_000, rate_window=window, wall_clock=wall()) as sim:
         sim.faults.add(Fault(times=None, delay=lambda: chance.uniform(0, 0.5)))
         async with client_for(sim) as client:
             expected = client.forecast(sim.user_ids).shortest_sweep
@@ -111,10 +106,10 @@ async def test_150_000_users_are_read_in_619_seconds_without_a_429(
                 async for outcome in outcomes:
                     present += outcome.status == "present"
             seconds = now() - start
-        assert present == users
+        assert present == 150_000
         assert {record.status for record in sim.requests} == {200}
-        assert len(arrivals(sim, BULK_READ)) == users / 50
-        assert seconds <= latest
+        assert len(arrivals(sim, BULK_READ)) == 3000
+        assert seconds <= 619
         assert seconds == pytest.approx(expected, rel=0.01)
 
 
